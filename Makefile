@@ -1,0 +1,49 @@
+# Every path is relative, so that the checkout may lie below a folder with spaces, and programs are
+# run as `python -m`, so that a long path cannot break their first line.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint generate check clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1 \2/p' Makefile | awk '{ t = $$1; $$1 = ""; printf "  make %-10s%s\n", t, $$0 }'
+
+demo: $(VENV)/.demo ## install what is needed and speak a sentence into speech.wav
+	$(PY) -m facade synthesize --local --voice 'af_bella(2)+af_heart(1)' --output speech.wav \
+		'Hello! This sentence came through the whole stack, without a key.'
+
+test: $(VENV)/.dev lint ## install what is needed and run the linters and every test
+	$(PY) -m coverage run -m pytest
+	$(PY) -m coverage report
+
+lint: $(VENV)/.dev ## ruff and mypy
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+generate: $(VENV)/.dev ## rebuild generated/ from openapi.yaml and contract/overlay.yaml
+	$(PY) -m contract.generate
+
+check: $(VENV)/.dev ## regenerate elsewhere and fail when generated/ differs
+	$(PY) -m contract.generate --check
+
+clean: ## remove the environment and everything that was built
+	rm -rf $(VENV) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis dist speech.wav
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "$(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml | $(PY)
+	$(PIP) -e '.[cli,emulator]'
+	@touch $@
+
+# The wheelhouse lets the packaging test install the wheel as a user would, without a network.
+$(VENV)/.dev: pyproject.toml | $(PY)
+	$(PIP) -e '.[dev]'
+	$(PY) -m pip download --quiet --disable-pip-version-check --dest $(VENV)/wheelhouse '.[cli,emulator]'
+	@touch $@ $(VENV)/.demo
