@@ -1,0 +1,71 @@
+"""Text to speech with Together AI.
+
+from facade import SpeechClient
+
+with SpeechClient() as client:
+    client.synthesize("Hello there.", voice="af_heart").save("hello.wav")
+"""
+
+from facade._async_client import AsyncSpeechClient
+from facade._client import SpeechClient
+from facade._config import Timeouts
+from facade._retry import RetryPolicy
+from facade.audio import SpeechAudio
+from facade.errors import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    EmptyAudioError,
+    InternalServerError,
+    InvalidRequestError,
+    InvalidVoiceMixError,
+    MalformedStreamError,
+    NotFoundError,
+    PaymentRequiredError,
+    PermissionDeniedError,
+    RateLimitError,
+    RequestTooLargeError,
+    SpeechError,
+    StreamError,
+    StreamInterruptedError,
+    UnknownVoiceError,
+    UnprocessableEntityError,
+)
+from facade.formats import AudioFormat
+from facade.voices import Voice, VoiceMix, WeightedVoice
+
+__all__ = [
+    "APIConnectionError",
+    "APIError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AsyncSpeechClient",
+    "AudioFormat",
+    "AuthenticationError",
+    "BadRequestError",
+    "EmptyAudioError",
+    "InternalServerError",
+    "InvalidRequestError",
+    "InvalidVoiceMixError",
+    "MalformedStreamError",
+    "NotFoundError",
+    "PaymentRequiredError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "RequestTooLargeError",
+    "RetryPolicy",
+    "SpeechAudio",
+    "SpeechClient",
+    "SpeechError",
+    "StreamError",
+    "StreamInterruptedError",
+    "Timeouts",
+    "UnknownVoiceError",
+    "UnprocessableEntityError",
+    "Voice",
+    "VoiceMix",
+    "WeightedVoice",
+]

@@ -1,0 +1,85 @@
+"""A call by an application: the time it has, its attempts, what has been seen of the answer."""
+
+import logging
+import time
+from collections.abc import Mapping
+
+import stamina
+
+from facade._config import Timeouts
+from facade._retry import BACK_OFF_S, JITTER_S, MAX_BACK_OFF_S, RetryPolicy
+
+logger = logging.getLogger("facade")
+
+
+class Call:
+    """One call.
+
+    Attributes:
+        timeouts: The limits of the call.
+        deadline: When the call must end, as `time.monotonic()` tells time.
+        method, path: What the current attempt asks for.
+        status: The status of the current attempt's answer, or `None` before it.
+        headers: The headers of that answer, names in lower case.
+        bytes_received: Bytes of its body so far.
+    """
+
+    def __init__(self, timeouts: Timeouts, retry: RetryPolicy) -> None:
+        self.timeouts = timeouts
+        self._retry = retry
+        self._started = time.monotonic()
+        self._failed_at = self._started
+        self._failure: BaseException | None = None
+        self._attempt = 0
+        self.deadline = self._started + timeouts.total_s
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget an earlier attempt."""
+        self._attempt_started = time.monotonic()
+        self.method = self.path = ""
+        self.status: int | None = None
+        self.headers: Mapping[str, str] = {}
+        self.bytes_received = 0
+
+    def left_s(self) -> float:
+        """Seconds left of the call's total time."""
+        return self.deadline - time.monotonic()
+
+    def attempt_s(self) -> float:
+        """Seconds since the current attempt began."""
+        return time.monotonic() - self._attempt_started
+
+    def begin(self) -> None:
+        """Note that an attempt begins."""
+        self.reset()
+        self._attempt += 1
+        if self._failure is not None:
+            logger.info(
+                "attempt %d of %d after waiting %.2f s: %s",
+                self._attempt,
+                self._retry.attempts,
+                time.monotonic() - self._failed_at,
+                self._failure,
+            )
+            self._failure = None
+
+    def decide(self, error: Exception) -> bool | float:
+        """Say what to do about a failed attempt, as stamina asks it."""
+        self._failed_at = time.monotonic()
+        self._failure = error
+        left_s = min(self.deadline, self._started + self._retry.budget_s) - self._failed_at
+        return self._retry.decide(error, attempt=self._attempt, left_s=left_s)
+
+
+_WAITS = {"wait_initial": BACK_OFF_S, "wait_jitter": JITTER_S, "wait_max": MAX_BACK_OFF_S}
+
+
+def sync_caller(retry: RetryPolicy) -> stamina.RetryingCaller:
+    """Return what repeats a function as `Call.decide` says."""
+    return stamina.RetryingCaller(attempts=retry.attempts, timeout=None, **_WAITS)
+
+
+def async_caller(retry: RetryPolicy) -> stamina.AsyncRetryingCaller:
+    """Return what repeats a coroutine function as `Call.decide` says."""
+    return stamina.AsyncRetryingCaller(attempts=retry.attempts, timeout=None, **_WAITS)

@@ -1,0 +1,222 @@
+"""What a client is built with: key, address, time limits.
+
+The environment is read here, when a client is built, and nowhere else.
+"""
+
+import os
+import platform
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, fields
+from importlib.metadata import PackageNotFoundError, version
+from ipaddress import ip_address
+from typing import Any
+
+import httpx
+
+from facade._retry import RetryPolicy
+from facade.errors import InvalidRequestError
+
+DEFAULT_BASE_URL = "https://api.together.ai/v1"
+DEFAULT_MAX_AUDIO_BYTES = 256 * 1024 * 1024
+_TOGETHER_HOSTS = ("api.together.ai", "api.together.xyz")
+_LONGEST_S = 1_000_000.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """How long a call may take, in seconds, each above 0 and at most 1,000,000.
+
+    Attributes:
+        connect_s: To connect, TLS included.
+        read_s: Between two arrivals of data. The answer begins when the speech is ready, so a long
+            text takes a while before the first.
+        total_s: For the whole call: attempts, waits and reading.
+    """
+
+    connect_s: float = 10.0
+    read_s: float = 120.0
+    total_s: float = 600.0
+
+    def __post_init__(self) -> None:
+        for limit in fields(self):
+            value = getattr(self, limit.name)
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, int | float)
+                or not 0 < value <= _LONGEST_S
+            ):
+                raise InvalidRequestError(
+                    f"must be above 0 and at most {_LONGEST_S:,.0f} seconds, not {value!r}",
+                    param=f"timeouts.{limit.name}",
+                )
+
+
+class Secret(str):
+    """A string that does not show itself: its `repr` is what debuggers and tracebacks print."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'[secret]'"
+
+
+def secret(given: object) -> Secret | None:
+    """Hide a key as soon as it comes in, so that no traceback's local variables show it."""
+    if given is None:
+        return None
+    return Secret(given if isinstance(given, str) else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything a client was built with, checked."""
+
+    key: Secret
+    base_url: httpx.URL
+    timeouts: Timeouts
+    retry: RetryPolicy
+    max_audio_bytes: int
+    validate_voices: bool
+    headers: Mapping[str, str] = field(repr=False)
+    httpx_args: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def read(
+        cls,
+        *,
+        key: Secret | None,
+        base_url: str | None,
+        timeouts: Timeouts,
+        retry: RetryPolicy,
+        max_audio_bytes: int,
+        validate_voices: bool,
+        headers: Mapping[str, str] | None,
+        httpx_args: Mapping[str, Any] | None,
+        insecure_hosts: Collection[str],
+    ) -> "Config":
+        """Check what a client is built with; what is `None` comes from the environment.
+
+        Raises:
+            InvalidRequestError: Naming what is wrong. The key is never in it.
+        """
+        if type(max_audio_bytes) is not int or max_audio_bytes < 1:
+            raise InvalidRequestError(
+                f"must be a number of bytes from 1, not {max_audio_bytes!r}",
+                param="max_audio_bytes",
+            )
+        for param, value, kind in (("timeouts", timeouts, Timeouts), ("retry", retry, RetryPolicy)):
+            if not isinstance(value, kind):
+                raise InvalidRequestError(f"must be {kind.__name__}, not {value!r}", param=param)
+        return cls(
+            key=_key(key),
+            base_url=_base_url(base_url, insecure_hosts),
+            timeouts=timeouts,
+            retry=retry,
+            max_audio_bytes=max_audio_bytes,
+            validate_voices=validate_voices,
+            headers=_headers(headers),
+            httpx_args=_httpx_args(httpx_args),
+        )
+
+    @property
+    def address(self) -> str:
+        """Host and port, for messages."""
+        port = self.base_url.port or (443 if self.base_url.scheme == "https" else 80)
+        return f"{self.base_url.host}:{port}"
+
+
+def _key(given: Secret | None) -> Secret:
+    """Return the key. No message names it, and no local of this function shows it."""
+    key = Secret(os.environ.get("TOGETHER_API_KEY", "")) if given is None else given
+    if not key.strip():
+        raise InvalidRequestError(
+            "is empty, or no string; pass it, or set the environment variable TOGETHER_API_KEY",
+            param="api_key",
+        )
+    if key.strip() != key:
+        raise InvalidRequestError("has a space or a line end around it; strip it", param="api_key")
+    if any(not "!" <= character <= "~" for character in key):
+        raise InvalidRequestError(
+            "has a character in it that is no printable ASCII character, or a space; "
+            "was it copied whole?",
+            param="api_key",
+        )
+    return key
+
+
+def _base_url(given: str | None, insecure_hosts: Collection[str]) -> httpx.URL:
+    param = "base_url"
+    text = os.environ.get("TOGETHER_BASE_URL") or DEFAULT_BASE_URL if given is None else given
+    try:
+        url = httpx.URL(text)
+    except (httpx.InvalidURL, TypeError) as error:
+        raise InvalidRequestError(f"{text!r} is no URL: {error}", param=param) from error
+    if url.userinfo:
+        # It may hold a password, so it is not repeated.
+        raise InvalidRequestError("must not hold a user name or password", param=param)
+    if url.scheme not in ("http", "https") or not url.host:
+        raise InvalidRequestError(f"{text!r} is no http(s) URL", param=param)
+    if url.query or url.fragment:
+        raise InvalidRequestError(f"{text!r} must end after its path", param=param)
+    if url.scheme == "http" and not _is_loopback(url.host) and url.host not in insecure_hosts:
+        raise InvalidRequestError(
+            f"{text!r} would send key and text in the clear; use https, or name the host in "
+            f"insecure_hosts=({url.host!r},)",
+            param=param,
+        )
+    if url.host in _TOGETHER_HOSTS and url.path in ("", "/"):
+        # Together's own SDK takes the bare host and adds this, so people have it set that way.
+        url = url.copy_with(path="/v1")
+    return url
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _headers(given: Mapping[str, str] | None) -> Mapping[str, str]:
+    for name, value in (given or {}).items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise InvalidRequestError(
+                f"{name!r} must be a string, and its value too", param="headers"
+            )
+        if name.lower() in ("authorization", "accept-encoding", "content-type", "content-length"):
+            raise InvalidRequestError(f"{name!r} is set by the client", param="headers")
+        if not name.isascii() or not (name + value).isprintable() or not value.isascii():
+            raise InvalidRequestError(
+                f"{name!r}, or its value, has a character that no header may have", param="headers"
+            )
+    return {
+        "User-Agent": _user_agent(),
+        **(given or {}),
+        # Speech hardly shrinks, and a compressed answer could grow without bounds.
+        "Accept-Encoding": "identity",
+    }
+
+
+def _user_agent() -> str:
+    try:
+        ours = version("together-speech")
+    except PackageNotFoundError:
+        ours = "unknown"
+    return f"together-speech/{ours} python/{platform.python_version()} httpx/{httpx.__version__}"
+
+
+def _httpx_args(given: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    ours = {
+        "auth": "api_key",
+        "base_url": "base_url",
+        "event_hooks": "a transport of your own",
+        "follow_redirects": "nothing, for neither text nor key may go to another address",
+        "headers": "headers",
+        "timeout": "timeouts",
+    }
+    for name in given or {}:
+        if name in ours:
+            raise InvalidRequestError(
+                f"{name!r} is the client's; use {ours[name]}", param="httpx_args"
+            )
+    return dict(given or {})

@@ -1,0 +1,332 @@
+"""A request for speech: every rule about what may be asked, in one place.
+
+A rule comes from the contract (`openapi.yaml`), from Together's text-to-speech guide where it says
+so, or from the catalogue's facts about the model.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, cast, get_args
+
+from facade._catalogue import Model, closest, models
+from facade.errors import InvalidRequestError, InvalidVoiceMixError, UnknownVoiceError
+from facade.formats import AudioFormat, Container, Encoding
+from facade.voices import Voice, VoiceMix
+
+ResponseFormat: TypeAlias = Literal["wav", "mp3", "raw", "mulaw", "opus", "aac", "flac"]
+ResponseEncoding: TypeAlias = Literal["pcm_f32le", "pcm_s16le", "pcm_mulaw", "pcm_alaw"]
+BitRate: TypeAlias = Literal[32000, 64000, 96000, 128000, 192000]
+Segment: TypeAlias = Literal["sentence", "immediate", "never"]
+Pronunciations: TypeAlias = Mapping[str, str] | Sequence[str]
+
+DEFAULT_MODEL = "hexgrad/Kokoro-82M"
+
+# ISO 639-1, or a locale in lower case such as `zh-hk` (contract).
+_LANGUAGE = re.compile(r"[a-z]{2}(-[a-z0-9]{2,8})*")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechRequest:
+    """A valid request. `None` stands for what the caller left out, which is not sent.
+
+    Attributes:
+        text, model, voice, ...: As `SpeechClient.synthesize` takes them, in the wire's spelling.
+        known_model: What is known of the model, or `None`.
+    """
+
+    text: str
+    model: str
+    voice: str
+    response_format: ResponseFormat | None
+    response_encoding: ResponseEncoding | None
+    sample_rate: int | None
+    bit_rate: BitRate | None
+    language: str | None
+    pronunciation_dict: tuple[str, ...] | None
+    segment: Segment | None
+    extra_body: Mapping[str, object]
+    known_model: Model | None
+
+    @classmethod
+    def build(
+        cls,
+        text: str,
+        *,
+        voice: str | Voice | VoiceMix,
+        model: str,
+        response_format: ResponseFormat | None,
+        response_encoding: ResponseEncoding | None,
+        sample_rate: int | None,
+        bit_rate: BitRate | None,
+        language: str | None,
+        pronunciation_dict: Pronunciations | None,
+        segment: Segment | None,
+        extra_body: Mapping[str, object] | None,
+        validate_voices: bool,
+    ) -> "SpeechRequest":
+        """Check everything that can be checked without a network.
+
+        Raises:
+            InvalidRequestError: An argument is wrong, or the model would ignore it.
+            UnknownVoiceError: The model's list of voices is complete and has no such voice.
+            InvalidVoiceMixError: A mix that cannot be read, or on a model that takes none.
+        """
+        _check_text(text)
+        if not isinstance(model, str) or not model.strip():
+            raise InvalidRequestError(f"must be the name of a model, not {model!r}", param="model")
+        known = models().get(model)
+        request = cls(
+            text=text,
+            model=model,
+            voice=_voice(voice, model, known, validate=validate_voices),
+            response_format=response_format,
+            response_encoding=response_encoding,
+            sample_rate=sample_rate,
+            bit_rate=bit_rate,
+            language=language,
+            pronunciation_dict=_pronunciations(pronunciation_dict),
+            segment=segment,
+            extra_body=_extra_body(extra_body),
+            known_model=known,
+        )
+        request._check_options()
+        return request
+
+    @property
+    def expected_format(self) -> AudioFormat:
+        """The format that the request and the model's rules promise.
+
+        Defaults are the contract's: WAV; raw audio in `pcm_f32le` at 44100 Hz from a model that
+        honours those options. All models answer in mono.
+        """
+        asked = self.response_format or "wav"
+        rate = self._sample_rate_hz()
+        if asked == "mulaw":
+            return AudioFormat("raw", "pcm_mulaw", rate, 1)
+        if asked != "raw":
+            return AudioFormat(cast("Container", asked), None, rate, 1)
+        return AudioFormat("raw", self._encoding(), rate, 1)
+
+    @property
+    def needs_live_voices(self) -> bool:
+        """Whether only the live list of voices can say if there is such a voice.
+
+        Ids of the form of a UUID are not looked up: Cartesia's guide asks for them, and an account
+        may have voices of its own that no list shows.
+        """
+        return (
+            self.known_model is not None
+            and not self.known_model.has_all_voices
+            and self.voice not in self.known_model.voices
+            and not _UUID.fullmatch(self.voice)
+        )
+
+    def check_live_voices(self, voices: Sequence[Voice]) -> None:
+        """Check the voice against the live list of the model's voices.
+
+        Raises:
+            UnknownVoiceError: The list has voices of the model, and not this one.
+        """
+        names = {
+            name for voice in voices if voice.model == self.model for name in (voice.id, voice.name)
+        }
+        if names and self.voice not in names:
+            raise UnknownVoiceError(
+                self.voice, model=self.model, suggestions=closest(self.voice, names)
+            )
+
+    def _check_options(self) -> None:
+        known = self.known_model
+        _check_choice(
+            "response_format",
+            self.response_format,
+            known.formats if known else get_args(ResponseFormat),
+        )
+        _check_choice("response_encoding", self.response_encoding, get_args(ResponseEncoding))
+        _check_choice("bit_rate", self.bit_rate, get_args(BitRate))
+        _check_choice("segment", self.segment, get_args(Segment))
+        if self.sample_rate is not None and (
+            type(self.sample_rate) is not int or self.sample_rate <= 0
+        ):
+            raise InvalidRequestError(
+                f"must be a whole number of Hz above 0, not {self.sample_rate!r}",
+                param="sample_rate",
+            )
+        self._check_format_has("response_encoding", "raw")
+        self._check_format_has("bit_rate", "mp3")
+        self._check_honoured("response_encoding", known.encoding if known else None)
+        self._check_honoured("sample_rate", known.sample_rate_hz if known else None)
+        self._check_honoured("bit_rate", None)
+        if self.language is not None and not (
+            isinstance(self.language, str) and _LANGUAGE.fullmatch(self.language)
+        ):
+            raise InvalidRequestError(
+                f"{self.language!r} is neither an ISO 639-1 code such as 'en' nor a locale in "
+                "lower case such as 'zh-hk'",
+                param="language",
+            )
+
+    def _check_format_has(self, param: str, response_format: ResponseFormat) -> None:
+        """Refuse an option that has no meaning in the format that was asked for."""
+        if getattr(self, param) is not None and self.response_format != response_format:
+            raise InvalidRequestError(
+                f"only response_format={response_format!r} has one; "
+                f"this request asks for {self.response_format or 'wav'!r}",
+                param=param,
+            )
+
+    def _check_honoured(self, param: str, fixed: object) -> None:
+        """Refuse an option that the model would ignore, unless it asks for what comes anyway."""
+        asked = getattr(self, param)
+        known = self.known_model
+        if asked is None or asked == fixed or known is None or known.honours is None:
+            return
+        if param not in known.honours:
+            instead = f" and always gives {fixed}" if fixed else ""
+            raise InvalidRequestError(
+                f"{known.id} ignores it{instead}; leave it out ({asked!r} was given)", param=param
+            )
+
+    def _sample_rate_hz(self) -> int | None:
+        fixed = self.known_model.sample_rate_hz if self.known_model else None
+        return fixed or self.sample_rate or (44100 if self._honours("sample_rate") else None)
+
+    def _encoding(self) -> Encoding | None:
+        fixed = self.known_model.encoding if self.known_model else None
+        default: Encoding | None = "pcm_f32le" if self._honours("response_encoding") else None
+        return fixed or self.response_encoding or default
+
+    def _honours(self, param: str) -> bool:
+        """Whether the model is known to honour `param`, and so to follow its default too."""
+        honours = self.known_model.honours if self.known_model else None
+        return honours is not None and param in honours
+
+
+def _check_text(text: object) -> None:
+    if not isinstance(text, str):
+        raise InvalidRequestError(f"must be a string, not {type(text).__name__}", param="text")
+    if not text.strip():
+        raise InvalidRequestError("has nothing in it to speak", param="text")
+    if "\0" in text:
+        raise InvalidRequestError(
+            f"has a NUL character at index {text.index(chr(0))}; take it out", param="text"
+        )
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidRequestError(
+            f"has half a surrogate pair at index {error.start}, which is no character; the text "
+            "was decoded wrongly on its way here",
+            param="text",
+        ) from error
+
+
+def _voice(
+    voice: str | Voice | VoiceMix, model: str, known: Model | None, *, validate: bool
+) -> str:
+    """Return the voice as it goes on the wire, checked as far as the catalogue reaches."""
+    if isinstance(voice, Voice):
+        voice = voice.id
+    if not isinstance(voice, str | VoiceMix) or not str(voice).strip():
+        raise InvalidRequestError(
+            f"must be the name of a voice or a VoiceMix, not {voice!r}", param="voice"
+        )
+    if known is None:
+        return str(voice)
+    if isinstance(voice, VoiceMix) and not known.mixes:
+        raise InvalidVoiceMixError(f"{model} takes no mixes, only Kokoro does", mix=str(voice))
+    if validate and isinstance(voice, str) and known.mixes and any(sign in voice for sign in "+()"):
+        voice = VoiceMix.parse(voice)
+    if validate and known.has_all_voices:
+        names = [part.voice for part in voice.voices] if isinstance(voice, VoiceMix) else [voice]
+        for name in names:
+            if name not in known.voices:
+                raise UnknownVoiceError(name, model=model, suggestions=closest(name, known.voices))
+    return str(voice)
+
+
+def _check_choice(param: str, value: object, choices: Sequence[object]) -> None:
+    # `True == 1`, so membership alone would let a bool pass for a number.
+    if value is not None and not any(
+        value == choice and type(value) is type(choice) for choice in choices
+    ):
+        listed = ", ".join(repr(choice) for choice in choices)
+        raise InvalidRequestError(f"must be one of {listed}, not {value!r}", param=param)
+
+
+def _pronunciations(given: Pronunciations | None) -> tuple[str, ...] | None:
+    """Return the wire's entries, `"source/replacement"` each (contract)."""
+    if given is None:
+        return None
+    param = "pronunciation_dict"
+    if isinstance(given, Mapping):
+        for source in given:
+            if not isinstance(source, str) or "/" in source:
+                raise InvalidRequestError(
+                    f"the wire separates source and replacement by '/', so {source!r} cannot be "
+                    "a source",
+                    param=param,
+                )
+        entries: Sequence[object] = [f"{source}/{said}" for source, said in given.items()]
+    elif isinstance(given, Sequence) and not isinstance(given, str | bytes):
+        entries = given
+    else:
+        raise InvalidRequestError(
+            f"must be a mapping or a list of 'source/replacement', not {given!r}", param=param
+        )
+    for entry in entries:
+        source, slash, said = entry.partition("/") if isinstance(entry, str) else ("", "", "")
+        if not (slash and source.strip() and said.strip()):
+            raise InvalidRequestError(
+                f"{entry!r} is not of the form 'source/replacement'", param=param
+            )
+    return tuple(cast("Sequence[str]", entries))
+
+
+_NAMED = {
+    "input": "text",
+    "stream": "SpeechClient.stream",
+    **{
+        name: name
+        for name in (
+            "model",
+            "voice",
+            "response_format",
+            "response_encoding",
+            "sample_rate",
+            "bit_rate",
+            "language",
+            "segment",
+        )
+    },
+}
+
+
+def _extra_body(given: Mapping[str, object] | None) -> Mapping[str, object]:
+    param = "extra_body"
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+        raise InvalidRequestError(f"must be a mapping of field names, not {given!r}", param=param)
+    for name in given:
+        if name in _NAMED:
+            raise InvalidRequestError(
+                f"{name!r} has an argument of its own: {_NAMED[name]}", param=param
+            )
+    extra_params = given.get("extra_params", {})
+    if not isinstance(extra_params, Mapping):
+        raise InvalidRequestError(
+            f"'extra_params' must be a mapping, not {extra_params!r}", param=param
+        )
+    if "pronunciation_dict" in extra_params:
+        raise InvalidRequestError(
+            "'pronunciation_dict' has an argument of its own: pronunciation_dict", param=param
+        )
+    try:
+        json.dumps(given, allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidRequestError(f"cannot be written as JSON: {error}", param=param) from error
+    return dict(given)

@@ -1,0 +1,72 @@
+"""Which failure is worth another attempt, and how long to wait for it."""
+
+from dataclasses import dataclass
+
+from facade.errors import APIConnectionError, APIStatusError, InvalidRequestError
+
+# What the service and the edge in front of it answer for troubles that pass.
+_TRANSIENT = frozenset({429, 500, 502, 503, 504, *range(520, 531)})
+
+# The n-th wait is BACK_OFF_S * 2 ** (n - 1) and up to JITTER_S more, MAX_BACK_OFF_S at most.
+BACK_OFF_S = 0.5
+JITTER_S = 0.5
+MAX_BACK_OFF_S = 8.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How often and how long a call is tried again.
+
+    Tried again are connections that could not be made (not those that fail on TLS) and the statuses
+    429, 500, 502, 503, 504 and 520 to 530. A wait that the service names is kept to exactly; else
+    the waits are 0.5 s, 1 s, 2 s, ... 8 s, each with up to 0.5 s more at random. A wait that
+    does not fit into the budget is not begun: the failure is raised at once.
+
+    Attributes:
+        attempts: How often a request is sent at most, 1 for no repetition.
+        budget_s: Seconds from the beginning of a call in which another attempt may begin.
+        resend_after_timeout: Whether to send a request again that may have reached the service,
+            when its answer came late or the connection was lost. Such a request may be processed,
+            and billed, twice.
+    """
+
+    attempts: int = 3
+    budget_s: float = 60.0
+    resend_after_timeout: bool = False
+
+    def __post_init__(self) -> None:
+        if type(self.attempts) is not int or self.attempts < 1:
+            raise InvalidRequestError(
+                f"must be a whole number from 1, not {self.attempts!r}", param="retry.attempts"
+            )
+        # A comparison with NaN is false, so NaN is refused too.
+        if not self.budget_s >= 0:
+            raise InvalidRequestError(
+                f"must be 0 seconds or more, not {self.budget_s!r}", param="retry.budget_s"
+            )
+
+    def decide(self, error: BaseException, *, attempt: int, left_s: float) -> bool | float:
+        """Say what to do about `error`.
+
+        Args:
+            error: What the attempt ended with.
+            attempt: Which attempt it was, counted from 1.
+            left_s: Seconds left of the budget and of the call's total time, whichever ends first.
+
+        Returns:
+            `False` to give up, `True` to back off, or the seconds to wait.
+        """
+        if attempt >= self.attempts or not self._may_pass(error):
+            return False
+        asked = error.retry_after_s if isinstance(error, APIStatusError) else None
+        if asked is not None:
+            return asked if asked <= left_s else False
+        longest: float = min(BACK_OFF_S * 2 ** (attempt - 1) + JITTER_S, MAX_BACK_OFF_S)
+        return longest <= left_s
+
+    def _may_pass(self, error: BaseException) -> bool:
+        if isinstance(error, APIStatusError):
+            return error.status_code in _TRANSIENT
+        if isinstance(error, APIConnectionError):
+            return error.transient and (not error.request_sent or self.resend_after_timeout)
+        return False

@@ -1,0 +1,264 @@
+"""What a piece of audio is made of, and the headers that say so.
+
+`AudioFormat` names a format. The rest of the module reads WAV and MP3 headers and writes WAV
+headers; it takes bytes and gives facts.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Container: TypeAlias = Literal["wav", "mp3", "raw", "opus", "aac", "flac", "unknown"]
+Encoding: TypeAlias = Literal[
+    "pcm_u8",
+    "pcm_s16le",
+    "pcm_s24le",
+    "pcm_s32le",
+    "pcm_f32le",
+    "pcm_f64le",
+    "pcm_mulaw",
+    "pcm_alaw",
+]
+
+SAMPLE_BYTES: dict[Encoding, int] = {
+    "pcm_u8": 1,
+    "pcm_s16le": 2,
+    "pcm_s24le": 3,
+    "pcm_s32le": 4,
+    "pcm_f32le": 4,
+    "pcm_f64le": 8,
+    "pcm_mulaw": 1,
+    "pcm_alaw": 1,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFormat:
+    """The format of a piece of audio.
+
+    Attributes:
+        container: `"wav"`, `"mp3"`, `"raw"` (samples without a header), `"opus"`, `"aac"`,
+            `"flac"`, or `"unknown"`: what came is none of these.
+        encoding: How a sample is written, for `"wav"` and `"raw"`; `None` where samples are
+            compressed, or where nobody could say.
+        sample_rate_hz: Samples a second for each channel, or `None` where nobody could say.
+        channels: 1 for mono, or `None` where nobody could say.
+    """
+
+    container: Container
+    encoding: Encoding | None = None
+    sample_rate_hz: int | None = None
+    channels: int | None = None
+
+    @property
+    def frame_bytes(self) -> int | None:
+        """Bytes of one sample of all channels, or `None` where that has no meaning."""
+        if self.encoding is None or self.channels is None:
+            return None
+        return SAMPLE_BYTES[self.encoding] * self.channels
+
+    def pcm_duration_s(self, size: int) -> float | None:
+        """Seconds that `size` bytes of samples in this format last, or `None`."""
+        if self.frame_bytes is None or not self.sample_rate_hz:
+            return None
+        return size // self.frame_bytes / self.sample_rate_hz
+
+    def __str__(self) -> str:
+        parts: list[str] = [self.container]
+        if self.encoding:
+            parts.append(self.encoding)
+        if self.sample_rate_hz:
+            parts.append(f"{self.sample_rate_hz} Hz")
+        if self.channels:
+            parts.append("mono" if self.channels == 1 else f"{self.channels} channels")
+        return " ".join(parts)
+
+
+def format_of(content: bytes, expected: AudioFormat) -> AudioFormat:
+    """Say what `content` is, where `expected` is what the request and the model's rules promise.
+
+    A RIFF header wins over any promise. Samples without a header cannot be told from noise, so
+    for `"raw"` the promise is all there is. A file of another kind is known by its first bytes.
+    """
+    if is_wav(content):
+        header = read_wav_header(content)
+        return header.format if header else AudioFormat("wav")
+    if expected.container == "raw":
+        return expected
+    if content.startswith(b"fLaC"):
+        return AudioFormat("flac")
+    if content.startswith(b"OggS"):
+        return AudioFormat("opus")
+    # ADTS, the framing of AAC, has the same 11 set bits as MPEG audio, and layer 0.
+    if content[:1] == b"\xff" and len(content) > 1 and content[1] & 0xF6 == 0xF0:
+        return AudioFormat("aac")
+    frame = next(_mp3_frames(content), None)
+    if frame is not None:
+        return AudioFormat("mp3", None, frame.sample_rate_hz, frame.channels)
+    return AudioFormat("unknown")
+
+
+def duration_s(content: bytes, form: AudioFormat) -> float | None:
+    """Seconds that `content`, of the format `form`, lasts, or `None` where that is not known."""
+    match form.container:
+        case "raw":
+            return form.pcm_duration_s(len(content))
+        case "wav":
+            header = read_wav_header(content)
+            return header.format.pcm_duration_s(header.data_size) if header else None
+        case "mp3":
+            return _mp3_duration_s(content)
+        case _:
+            return None
+
+
+# --- WAV -------------------------------------------------------------------------------------
+
+_WAVE_FORMAT_EXTENSIBLE = 0xFFFE
+_WAV_ENCODINGS: dict[tuple[int, int], Encoding] = {
+    (1, 8): "pcm_u8",
+    (1, 16): "pcm_s16le",
+    (1, 24): "pcm_s24le",
+    (1, 32): "pcm_s32le",
+    (3, 32): "pcm_f32le",
+    (3, 64): "pcm_f64le",
+    (6, 8): "pcm_alaw",
+    (7, 8): "pcm_mulaw",
+}
+_WAV_TAGS = {encoding: tag_and_bits for tag_and_bits, encoding in _WAV_ENCODINGS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class WavHeader:
+    """What a WAV header says.
+
+    Attributes:
+        format: The format of the samples.
+        data_start: Where the samples begin, in bytes from the start of the file.
+        data_size: Bytes of samples that are really there.
+    """
+
+    format: AudioFormat
+    data_start: int
+    data_size: int
+
+
+def is_wav(content: bytes) -> bool:
+    """Whether `content` begins like a WAV file."""
+    return content[:4] == b"RIFF" and content[8:12] == b"WAVE"
+
+
+def read_wav_header(content: bytes) -> WavHeader | None:
+    """Read the header of a WAV file, or return `None` where it is broken.
+
+    Chunks other than `fmt ` and `data` are passed over. A server that writes before it knows the
+    length puts a placeholder (0, 0xFFFFFFFF) for the size of the data: then, and where the file is
+    shorter than its header says, the samples go on to the end of the file.
+    """
+    form: AudioFormat | None = None
+    at = 12
+    while at + 8 <= len(content):
+        name, size = struct.unpack_from("<4sI", content, at)
+        at += 8
+        if name == b"fmt ":
+            form = _wav_format(content[at : at + size])
+        elif name == b"data":
+            there = len(content) - at
+            return WavHeader(form, at, min(size, there) or there) if form else None
+        at += size + size % 2
+    return None
+
+
+def _wav_format(chunk: bytes) -> AudioFormat | None:
+    if len(chunk) < 16:
+        return None
+    tag, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", chunk)
+    if tag == _WAVE_FORMAT_EXTENSIBLE and len(chunk) >= 26:
+        (tag,) = struct.unpack_from("<H", chunk, 24)
+    return AudioFormat("wav", _WAV_ENCODINGS.get((tag, bits)), rate or None, channels or None)
+
+
+def wav_header(encoding: Encoding, sample_rate_hz: int, channels: int, data_size: int) -> bytes:
+    """Return the header of a WAV file with `data_size` bytes of samples.
+
+    Everything but integer PCM has the `fact` chunk with the number of samples, as the WAVE
+    specification asks. A size that the 32 bits of RIFF cannot hold becomes 0xFFFFFFFF, which
+    readers take for "to the end of the file".
+    """
+    tag, bits = _WAV_TAGS[encoding]
+    frame_bytes = bits // 8 * channels
+    fmt = struct.pack(
+        "<HHIIHH", tag, channels, sample_rate_hz, sample_rate_hz * frame_bytes, frame_bytes, bits
+    )
+    chunks = b""
+    if tag != 1:
+        fmt += struct.pack("<H", 0)
+        chunks = struct.pack("<4sII", b"fact", 4, min(data_size // frame_bytes, 0xFFFFFFFF))
+    chunks = struct.pack("<4sI", b"fmt ", len(fmt)) + fmt + chunks
+    riff_size = 4 + len(chunks) + 8 + data_size + data_size % 2
+    return (
+        struct.pack("<4sI4s", b"RIFF", min(riff_size, 0xFFFFFFFF), b"WAVE")
+        + chunks
+        + struct.pack("<4sI", b"data", min(data_size, 0xFFFFFFFF))
+    )
+
+
+# --- MP3 -------------------------------------------------------------------------------------
+
+_MP3_RATES_HZ = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
+_MP3_KBIT_S = {
+    True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    False: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Mp3Frame:
+    start: int
+    size: int
+    samples: int
+    sample_rate_hz: int
+    channels: int
+
+
+def _mp3_duration_s(content: bytes) -> float | None:
+    """Add up the frames: the only length that holds for constant and variable bit rates alike."""
+    total = 0.0
+    for frame in _mp3_frames(content):
+        # Encoders put a frame first that holds no sound, only facts about the file.
+        side_info = content[frame.start + 4 : frame.start + 4 + 36]
+        if not total and (b"Xing" in side_info or b"Info" in side_info):
+            continue
+        total += frame.samples / frame.sample_rate_hz
+    return total or None
+
+
+def _mp3_frames(content: bytes) -> Iterator[_Mp3Frame]:
+    """Give the frames of MPEG audio layer III one after another, up to the first that is none."""
+    at = 0
+    if content[:3] == b"ID3" and len(content) >= 10:
+        a, b, c, d = content[6:10]
+        at = 10 + (a << 21 | b << 14 | c << 7 | d)
+    while (frame := _mp3_frame(content, at)) is not None and at + frame.size <= len(content):
+        yield frame
+        at += frame.size
+
+
+def _mp3_frame(content: bytes, at: int) -> _Mp3Frame | None:
+    if at + 4 > len(content):
+        return None
+    (word,) = struct.unpack_from(">I", content, at)
+    version, layer = word >> 19 & 3, word >> 17 & 3
+    kbit_index, rate_index = word >> 12 & 15, word >> 10 & 3
+    if word >> 21 != 0x7FF or version == 1 or layer != 1:
+        return None
+    if kbit_index in (0, 15) or rate_index == 3:
+        return None
+    is_mpeg1 = version == 3
+    rate = _MP3_RATES_HZ[version][rate_index]
+    samples = 1152 if is_mpeg1 else 576
+    padding = word >> 9 & 1
+    size = samples // 8 * _MP3_KBIT_S[is_mpeg1][kbit_index] * 1000 // rate + padding
+    channels = 1 if word >> 6 & 3 == 3 else 2
+    return _Mp3Frame(at, size, samples, rate, channels)
