@@ -1,0 +1,187 @@
+"""Build `generated/`: the effective contract, the low-level client made from it, and a record.
+
+    python -m contract.generate           rebuild it
+    python -m contract.generate --check   build it elsewhere and compare
+
+Exit status 0; 1 when `--check` finds a difference, each named on standard output; 2 with the reason
+on standard error when nothing can be built. Needs no network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import hashlib
+import importlib.metadata
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from contract.compose import ROOT, compose_files
+from contract.document import ContractError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+GENERATOR = "0.29.1"
+"""The only openapi-python-client that is run; another one writes other files."""
+
+RUFF = "0.17.5"
+"""The only ruff that formats what the generator wrote."""
+
+SOURCES = ("openapi.yaml", "contract/overlay.yaml", "generator-config.yaml")
+"""What `generated/` is made from, relative to the repository."""
+
+
+def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
+    """Run the command in the repository at `root`; the return value is its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m contract.generate", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--check", action="store_true", help="compare, and change nothing")
+    options = parser.parse_args(argv)
+    generated = root / "generated"
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            fresh = Path(scratch) / "generated"
+            build(root, fresh)
+            if options.check:
+                return _report(differences(read_tree(generated), read_tree(fresh)))
+            shutil.rmtree(generated, ignore_errors=True)
+            shutil.copytree(fresh, generated)
+    except (ContractError, OSError) as error:
+        print(f"contract.generate: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
+
+
+def build(root: Path, target: Path) -> None:
+    """Write the whole of `generated/` into `target`, which must not exist yet.
+
+    Raises:
+        ContractError: another generator or ruff is installed, the contract cannot be composed, or
+            the generator failed or warned.
+    """
+    require("openapi-python-client", GENERATOR, _generator_version())
+    require("ruff", RUFF, _ruff_version())
+    contract = compose_files(root / "openapi.yaml", root / "contract" / "overlay.yaml")
+    with tempfile.TemporaryDirectory() as scratch:
+        document = Path(scratch) / "contract.yaml"
+        document.write_text(contract, encoding="utf-8", newline="\n")
+        _run_generator(document, root / "generator-config.yaml", target)
+        shutil.copyfile(document, target / "contract.yaml")
+    record = json.dumps(provenance(root), indent=2) + "\n"
+    (target / "provenance.json").write_text(record, encoding="utf-8", newline="\n")
+
+
+def require(tool: str, wanted: str, found: str) -> None:
+    """Refuse any version of a tool but one.
+
+    Raises:
+        ContractError: `found` is another.
+    """
+    if found != wanted:
+        raise ContractError(
+            f"{tool} {wanted} is needed, but found {found}: another version writes other files;"
+            " install the `dev` extra, or move the pin in contract/generate.py and regenerate"
+        )
+
+
+def provenance(root: Path) -> dict[str, dict[str, str]]:
+    """What `generated/` was made with and from: versions, and the SHA-256 of each source."""
+    return {
+        "tools": {"openapi-python-client": GENERATOR, "ruff": RUFF},
+        "sha256": {
+            name: hashlib.sha256((root / name).read_bytes()).hexdigest() for name in SOURCES
+        },
+    }
+
+
+def read_tree(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder by its relative path, but for Python's caches."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.parent.name != "__pycache__"
+    }
+
+
+def differences(found: Mapping[str, bytes], fresh: Mapping[str, bytes]) -> Iterator[str]:
+    """A line for each file that differs from what a fresh build has, and what changed in it."""
+    for name in sorted({*found, *fresh}):
+        if name not in fresh:
+            yield f"added: {name}"
+        elif name not in found:
+            yield f"removed: {name}"
+        elif found[name] != fresh[name]:
+            yield f"changed: {name}"
+            yield from _excerpt(found[name], fresh[name])
+
+
+def _report(lines: Iterator[str]) -> int:
+    drift = list(lines)
+    if not drift:
+        return 0
+    print(*drift, sep="\n")  # noqa: T201
+    print("generated/ is not what its sources give; run `make generate`")  # noqa: T201
+    return 1
+
+
+def _excerpt(found: bytes, fresh: bytes, limit: int = 20) -> Iterator[str]:
+    lines = difflib.unified_diff(
+        found.decode(errors="backslashreplace").splitlines(),
+        fresh.decode(errors="backslashreplace").splitlines(),
+        "found",
+        "fresh",
+        lineterm="",
+        n=1,
+    )
+    yield from ("    " + line for line in islice(lines, limit))
+    if next(lines, None) is not None:
+        yield "    …"
+
+
+def _generator_version() -> str:
+    try:
+        return importlib.metadata.version("openapi-python-client")
+    except importlib.metadata.PackageNotFoundError:
+        return "none"
+
+
+def _scripts() -> str:
+    return sysconfig.get_path("scripts")
+
+
+def _ruff_version() -> str:
+    """That of the program which the generator's hooks will find, whatever else is installed."""
+    program = shutil.which("ruff", path=_scripts())
+    if program is None:
+        return "none"
+    answer = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)  # noqa: S603
+    return answer.stdout.split()[1]
+
+
+def _run_generator(document: Path, config: Path, target: Path) -> None:
+    command = [sys.executable, "-m", "openapi_python_client", "generate", "--fail-on-warning"]
+    command += ["--meta", "uv", "--path", str(document), "--config", str(config)]
+    command += ["--output-path", str(target)]
+    path = os.pathsep.join([_scripts(), os.environ.get("PATH", os.defpath)])
+    done = subprocess.run(  # noqa: S603
+        command,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    if done.returncode:
+        raise ContractError(f"openapi-python-client failed\n{done.stdout}{done.stderr}".rstrip())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
