@@ -1,0 +1,106 @@
+"""The wheel, installed as a user would install it."""
+
+import os
+import subprocess
+import sys
+import venv
+import wave
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+# `make test` fills it, so that installing needs no network here.
+WHEELHOUSE = Path(sys.prefix) / "wheelhouse"
+
+pytestmark = pytest.mark.skipif(
+    not WHEELHOUSE.is_dir(), reason="needs the wheels of the dependencies: run `make test`"
+)
+
+Python = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    options = ["--quiet", "--no-deps", "--no-build-isolation"]
+    pip(sys.executable, "wheel", *options, "--wheel-dir", folder, ROOT)
+    (found,) = folder.glob("*.whl")
+    return found
+
+
+def pip(python: str | Path, *arguments: str | Path) -> None:
+    subprocess.run([python, "-m", "pip", "--isolated", *arguments], check=True, cwd="/")
+
+
+def installed(wheel: Path, folder: Path, extras: str) -> Python:
+    """Install the wheel into a fresh environment; return what runs Python there, elsewhere."""
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    pip(python, "install", "--quiet", "--no-index", "--find-links", WHEELHOUSE, f"{wheel}{extras}")
+
+    def run(*arguments: str | Path, status: int = 0) -> str:
+        keep = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        result = subprocess.run(
+            [python, *arguments], capture_output=True, text=True, check=False, cwd=folder, env=keep
+        )
+        assert result.returncode == status, result.stderr
+        return result.stdout + result.stderr
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def everything(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Python:
+    return installed(wheel, tmp_path_factory.mktemp("everything"), "[cli,emulator]")
+
+
+@pytest.fixture(scope="module")
+def core(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Python:
+    return installed(wheel, tmp_path_factory.mktemp("core"), "")
+
+
+def test_the_wheels_top_level_is_three_packages_each_typed(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    packages = {"facade", "together_emulator", "together_openapi"}
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == packages
+    assert {f"{package}/py.typed" for package in packages} <= set(names)
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_an_installed_program_speaks_without_a_key(everything: Python, tmp_path: Path) -> None:
+    path = tmp_path / "out.wav"
+    mix = "af_bella(2)+af_heart(1)"
+    arguments = ["synthesize", "Hello there.", "--local", "--voice", mix, "--output", path]
+    assert str(path) in everything("-m", "facade", *arguments)
+    with wave.open(str(path)) as file:
+        assert file.getnframes() > 0
+
+
+def test_the_core_dependencies_are_enough_for_the_client(core: Python) -> None:
+    program = """
+        from facade import SpeechClient, VoiceMix, SpeechError
+        client = SpeechClient("a-key", base_url="http://127.0.0.1:9", insecure_hosts=())
+        print(VoiceMix({"af_bella": 2, "af_heart": 1}))
+        try:
+            client.synthesize("Hello.", voice="nobody")
+        except SpeechError as error:
+            print(error.suggestions[0])
+    """
+    lines = core("-W", "error", "-c", "if True:" + program).splitlines()
+    assert lines[0] == "af_bella(2)+af_heart(1)"
+    installed_names = core("-m", "pip", "--disable-pip-version-check", "freeze")
+    for optional in ("typer", "numpy", "starlette", "espeakng", "pytest"):
+        assert optional not in installed_names
+
+
+@pytest.mark.parametrize(
+    ("module", "extra"), [("facade", "cli"), ("together_emulator", "emulator")]
+)
+def test_the_core_alone_says_what_the_other_parts_need(
+    core: Python, module: str, extra: str
+) -> None:
+    said = core("-m", module, status=1)
+    assert f"pip install 'together-speech[{extra}]'" in said
