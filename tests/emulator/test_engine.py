@@ -1,0 +1,183 @@
+"""The engine's traps. What could crash the process runs in a process of its own."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import espeakng_loader  # type: ignore[import-untyped]
+import numpy as np
+import pytest
+
+from together_emulator.engine import LANGUAGES, engine
+from together_emulator.voice import Voice
+
+VOICE = Voice("en-us", 120, 100, 0)
+
+
+def run(program: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a program that speaks, in a process of its own."""
+    prelude = """
+import sys, threading
+from together_emulator.engine import EngineError, engine
+from together_emulator.speech import speak
+from together_emulator.voice import Voice
+never = threading.Event()
+"""
+    return subprocess.run(
+        [sys.executable, "-c", prelude + program, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **environment},
+        check=False,
+    )
+
+
+def test_it_speaks_16_bit_samples_at_22050_hz() -> None:
+    samples = engine().speak("Hello.", VOICE, threading.Event(), pause=False)
+    assert engine().sample_rate == 22050
+    assert samples.dtype == np.int16
+    assert 0.2 < len(samples) / 22050 < 2
+
+
+def test_there_is_one_engine() -> None:
+    assert engine() is engine()
+
+
+def test_the_pause_after_a_sentence_is_silence() -> None:
+    without = engine().speak("Hello.", VOICE, threading.Event(), pause=False)
+    with_pause = engine().speak("Hello.", VOICE, threading.Event(), pause=True)
+    extra = len(with_pause) - len(without)
+    assert extra > 22050 * 0.01
+    assert np.abs(with_pause[-extra // 2 :]).max() < 300
+
+
+def test_it_stops_within_a_sentence_and_speaks_on_afterwards() -> None:
+    sentence = "one two three four five six seven eight nine ten " * 5
+    stop = threading.Event()
+    stop.set()
+    cut = engine().speak(sentence, VOICE, stop, pause=False)
+    whole = engine().speak(sentence, VOICE, threading.Event(), pause=False)
+    assert len(cut) / 22050 < 0.2
+    assert len(whole) / 22050 > 5
+
+
+def test_every_language_has_a_file_in_the_wheel() -> None:
+    folder = Path(espeakng_loader.get_data_path()) / "lang"
+    assert [name for name in LANGUAGES.values() if not (folder / name).is_file()] == []
+
+
+def test_threads_share_it_without_harm() -> None:
+    """Without the lock this crashes, or mixes the threads' samples."""
+    done = run("""
+texts = {"en-us": "We were away a year ago. ", "ja": "きょうはいいてんきです。", "fr": "Bonjour. "}
+lengths = {}
+def speak_often(language, results):
+    voice = Voice(language, 120, 100, 0)
+    for _ in range(40):
+        results.append(len(engine().speak(texts[language], voice, never, pause=False)))
+for language in texts:
+    speak_often(language, lengths.setdefault(language, []))
+together = {language: [] for language in texts}
+threads = [
+    threading.Thread(target=speak_often, args=(language, together[language]))
+    for language in texts for _ in range(2)
+]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+for language in texts:
+    assert len(together[language]) == 80
+    low, high = min(lengths[language]), max(lengths[language])
+    assert all(0.98 * low < n < 1.02 * high for n in together[language]), language
+""")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_long_data_path_is_reached_through_a_short_one(tmp_path: Path) -> None:
+    long = tmp_path / ("d" * 100) / ("e" * 100)
+    long.parent.mkdir()
+    long.symlink_to(espeakng_loader.get_data_path())
+    done = run(
+        """
+import espeakng_loader
+espeakng_loader.get_data_path = lambda: sys.argv[1]
+assert len(engine().speak("Hello.", Voice("fr", 120, 100, 0), never, pause=False))
+""",
+        str(long),
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["UPPER", "a+b", "long" * 15, "missing/folder"])
+def test_an_unusable_temporary_directory_is_passed_over(name: str) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        temporary = Path(folder, name)
+        if "/" not in name:
+            temporary.mkdir()
+        done = run(
+            'assert len(engine().speak("Hi.", Voice("en", 99, 99, 0), never, pause=False))',
+            TMPDIR=str(temporary),
+        )
+    assert done.returncode == 0, done.stderr
+
+
+def test_its_files_are_gone_when_the_process_ends() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="t") as folder:
+        done = run(
+            """
+import os
+engine().speak("Hi.", Voice("en", 99, 99, 0), never, pause=False)
+print(os.listdir(sys.argv[1]))
+""",
+            folder,
+            TMPDIR=folder,
+        )
+        assert "speech-" in done.stdout, done.stderr
+        assert list(Path(folder).iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        # A word longer than the engine's buffer; random letters, since not every word does it.
+        (
+            "da",
+            "igjdiejhcdichacacibagfcgdbaeiahighifaffaddiidgbedhdjhfdigidjbaeeccagdffchcfhjjcfbcbbihbeb"
+            "ibgjbbbedfaaidbhagiaacdebhiijhfcdhhbedgfibadieigbgbfggbjbddghgfegajecjeecdabid",
+        ),
+        ("en-us", "s'" * 220),
+        ("fi", "".join(map(chr, range(0x2800, 0x2900))) * 3),
+        ("ar", "".join(map(chr, range(0x2800, 0x2900))) * 3),
+        ("en-us", "\x01" * 500),
+        ("zh", "天" * 3000),
+        ("en-us", "9" * 3000),
+        ("sk", "15200 " * 50),
+    ],
+    ids=["long word", "suffixes", "Braille", "Braille ar", "commands", "han", "digits", "numbers"],
+)
+def test_texts_that_crash_the_bare_engine(language: str, text: str) -> None:
+    done = run(
+        """
+language, text = sys.argv[1], sys.argv[2]
+print(sum(len(block) for block in speak(text, Voice(language, 120, 100, 0), never)))
+""",
+        language,
+        text,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_missing_library_says_what_it_is_built_for() -> None:
+    done = run("""
+import espeakng_loader
+espeakng_loader.get_library_path = lambda: "/nowhere/libespeak-ng.so"
+try:
+    engine()
+except EngineError as error:
+    print(error)
+""")
+    assert "musl" in done.stdout
+    assert done.stdout.count("\n") == 1

@@ -1,0 +1,53 @@
+"""``python -m together_emulator``: serve the API on this machine."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program and return its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m together_emulator",
+        description="Serve Together AI's text-to-speech API on this machine, with a real voice.",
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--port", type=_port_number, default=0, help="port to listen on (default: any free one)"
+    )
+    parser.add_argument(
+        "--exit-with-stdin",
+        action="store_true",
+        help="stop at the end of standard input, and so with the process that holds it",
+    )
+    options = parser.parse_args(arguments)
+    try:
+        from together_emulator.server import StartError, serve
+    except ImportError as error:
+        return _fail(
+            f"{error.name or error} is missing: pip install 'together-speech[emulator]' "
+            "(its speech engine has wheels for glibc Linux, macOS and Windows, none for musl)"
+        )
+    try:
+        serve(options.host, options.port, exit_with_stdin=options.exit_with_stdin)
+    except StartError as error:
+        return _fail(str(error))
+    return 0
+
+
+def _port_number(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError("not from 0 to 65535")
+    return port
+
+
+def _fail(message: str) -> int:
+    print(f"together_emulator: {message}", file=sys.stderr)  # noqa: T201
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

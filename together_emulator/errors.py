@@ -1,0 +1,48 @@
+"""The API's error answer."""
+
+import json
+
+
+class ApiError(Exception):
+    """A request that is refused.
+
+    Attributes:
+        status: The HTTP status code.
+        message: What is wrong, for a human reader.
+        param: The request field at fault, if it is one field.
+        code: A stable name of the failure, if there is one.
+    """
+
+    def __init__(
+        self, status: int, message: str, *, param: str | None = None, code: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.param = param
+        self.code = code
+
+    @property
+    def type(self) -> str:
+        """The class of the failure, which follows from the status."""
+        if self.status == 401:
+            return "authentication_error"
+        if self.status == 404:
+            return "not_found_error"
+        return "invalid_request_error" if self.status < 500 else "server_error"
+
+    def body(self) -> bytes:
+        """The error answer as JSON."""
+        error = {
+            "message": self.message,
+            "type": self.type,
+            "param": self.param,
+            "code": self.code,
+        }
+        # ASCII only: a message may quote a lone surrogate, which UTF-8 cannot carry.
+        return json.dumps({"error": error}).encode("ascii")
+
+
+def quoted(value: str) -> str:
+    """A value of the request as an error message shows it, cut to a readable length."""
+    return json.dumps(value if len(value) <= 80 else value[:79] + "…", ensure_ascii=False)

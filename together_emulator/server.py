@@ -1,0 +1,103 @@
+"""The program that serves the API until it is told to stop."""
+
+import asyncio
+import os
+import signal
+import socket
+import threading
+from types import FrameType
+from typing import NoReturn
+
+import uvicorn
+
+from together_emulator.app import create_app
+from together_emulator.engine import EngineError, engine
+
+
+class StartError(Exception):
+    """The server cannot start."""
+
+
+def serve(host: str, port: int, *, exit_with_stdin: bool) -> None:
+    """Serve until SIGTERM or SIGINT, and print the base URL as soon as connections are accepted.
+
+    Args:
+        host: The address to listen on.
+        port: The port, from 0 to 65535; 0 takes any free one.
+        exit_with_stdin: Whether to stop at the end of standard input too, which comes when the
+            process that holds its other end dies.
+
+    Raises:
+        StartError: The speech engine is missing, or the address cannot be used.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _exit)
+    try:
+        engine()
+    except EngineError as error:
+        raise StartError(str(error)) from error
+    listener = listen(host, port)
+    server = _Server(
+        uvicorn.Config(
+            create_app(),
+            access_log=False,
+            lifespan="off",
+            log_level="warning",
+            timeout_graceful_shutdown=2,
+            ws="none",
+        )
+    )
+    if exit_with_stdin:
+        threading.Thread(target=_watch_stdin, args=(server,), daemon=True).start()
+    with listener:
+        asyncio.run(server.serve([listener]))
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening TCP socket.
+
+    Raises:
+        StartError: The address cannot be used.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        # Not socket.create_server, which leaves the protocol open: asyncio then does not switch
+        # Nagle's algorithm off, and every short answer takes 40 ms.
+        listener = socket.socket(family, kind, protocol)
+        try:
+            if os.name == "posix":
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(2048)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        raise StartError(f"cannot listen on {host} port {port}: {error.strerror}") from error
+    return listener
+
+
+class _Server(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or ():
+            host, port = listener.getsockname()[:2]
+            address = f"[{host}]" if ":" in host else host
+            print(f"together_emulator listening on http://{address}:{port}/v1", flush=True)  # noqa: T201
+
+
+def _exit(_number: int, _frame: FrameType | None) -> NoReturn:
+    # The server raises a signal again when it has shut down; this ends the program in order.
+    raise SystemExit(0)
+
+
+def _watch_stdin(server: uvicorn.Server) -> None:
+    # Not through sys.stdin: its lock, held here at exit, would abort the interpreter.
+    try:
+        while os.read(0, 4096):
+            pass
+    except OSError:
+        pass
+    server.should_exit = True
