@@ -10,6 +10,7 @@ from facade._async_client import AsyncSpeechClient
 from facade._client import SpeechClient
 from facade._config import Timeouts
 from facade._retry import RetryPolicy
+from facade._stream import WordTiming
 from facade.audio import SpeechAudio
 from facade.errors import (
     APIConnectionError,
@@ -35,6 +36,7 @@ from facade.errors import (
     UnprocessableEntityError,
 )
 from facade.formats import AudioFormat
+from facade.streaming import AsyncSpeechStream, SpeechStream
 from facade.voices import Voice, VoiceMix, WeightedVoice
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "APIStatusError",
     "APITimeoutError",
     "AsyncSpeechClient",
+    "AsyncSpeechStream",
     "AudioFormat",
     "AuthenticationError",
     "BadRequestError",
@@ -60,6 +63,7 @@ __all__ = [
     "SpeechAudio",
     "SpeechClient",
     "SpeechError",
+    "SpeechStream",
     "StreamError",
     "StreamInterruptedError",
     "Timeouts",
@@ -68,4 +72,5 @@ __all__ = [
     "Voice",
     "VoiceMix",
     "WeightedVoice",
+    "WordTiming",
 ]

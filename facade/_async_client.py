@@ -1,6 +1,8 @@
 """The client for asynchronous programs, on asyncio or trio."""
 
+from collections import deque
 from collections.abc import Collection, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -11,6 +13,7 @@ from facade._call import Call, async_caller
 from facade._config import DEFAULT_MAX_AUDIO_BYTES, Timeouts, secret
 from facade._request import (
     DEFAULT_MODEL,
+    Alignment,
     BitRate,
     Pronunciations,
     ResponseEncoding,
@@ -19,10 +22,11 @@ from facade._request import (
     SpeechRequest,
 )
 from facade._retry import RetryPolicy
-from facade._shell import Shell, speech_audio
+from facade._shell import Shell, check_model, speech_audio
 from facade._wire import Answer, AsyncWire
 from facade.audio import SpeechAudio
 from facade.errors import SpeechError
+from facade.streaming import AsyncSource, AsyncSpeechStream
 from facade.voices import Voice, VoiceMix
 
 
@@ -89,6 +93,7 @@ class AsyncSpeechClient(Shell):
         self._caller = async_caller(retry)
         self._wire = AsyncWire(self._config)
         self._look_up_lock = anyio.Lock()
+        self._lost_streams: deque[AsyncSource] = deque()
         self._loop: object = None
 
     async def synthesize(
@@ -157,9 +162,74 @@ class AsyncSpeechClient(Shell):
             validate_voices=self._config.validate_voices,
         )
         call = self._call()
-        if self._config.validate_voices and request.needs_live_voices:
-            request.check_live_voices(await self._voices_of(request.model))
+        await self._check_voice(request)
         return speech_audio(request, await self._caller(call.decide, self._send, call, request))
+
+    def stream(
+        self,
+        text: str,
+        *,
+        voice: str | Voice | VoiceMix,
+        model: str = DEFAULT_MODEL,
+        response_encoding: ResponseEncoding | None = None,
+        sample_rate: int | None = None,
+        language: str | None = None,
+        pronunciation_dict: Pronunciations | None = None,
+        segment: Segment | None = None,
+        alignment: Alignment | None = None,
+        extra_body: Mapping[str, object] | None = None,
+    ) -> AsyncSpeechStream:
+        """Turn text into speech and take it while it is being spoken.
+
+        The audio comes as raw samples, the only format that the service streams. The request is
+        sent when the stream's `with` (`async with`) block is entered, or else when the first
+        samples are asked for; until the first audio it is tried again as `synthesize` is.
+
+        Args:
+            text: What to say.
+            voice: As for `synthesize`.
+            model: As for `synthesize`.
+            response_encoding: As for `synthesize`.
+            sample_rate: As for `synthesize`.
+            language: As for `synthesize`.
+            pronunciation_dict: As for `synthesize`.
+            segment: As for `synthesize`.
+            alignment: `"word"` to have the timing of each word too, in the stream's `words`;
+                `"none"` is the service's default.
+            extra_body: As for `synthesize`.
+
+        Returns:
+            The stream. Iterating over it, or entering it, raises what `synthesize` raises, and
+            `StreamInterruptedError` where the stream ends too early, `MalformedStreamError` where
+            it cannot be read. The audio before that has been handed over.
+
+        Raises:
+            InvalidRequestError: An argument is wrong, or the model would ignore it; nothing was
+                sent.
+        """
+        self._check_open()
+        request = SpeechRequest.build(
+            text,
+            voice=voice,
+            model=model,
+            response_format="raw",
+            response_encoding=response_encoding,
+            sample_rate=sample_rate,
+            bit_rate=None,
+            language=language,
+            pronunciation_dict=pronunciation_dict,
+            segment=segment,
+            alignment=alignment,
+            extra_body=extra_body,
+            validate_voices=self._config.validate_voices,
+            stream=True,
+        )
+        return AsyncSpeechStream(
+            partial(self._begin_stream, request),
+            request.expected_format,
+            self._config.max_audio_bytes,
+            self._lost_streams,
+        )
 
     async def list_voices(self, model: str | None = None) -> list[Voice]:
         """Ask the service for its voices.
@@ -171,18 +241,20 @@ class AsyncSpeechClient(Shell):
             The voices. Language, gender and grade are filled in for Kokoro.
 
         Raises:
+            InvalidRequestError: `model` is no name; nothing was sent.
             APIStatusError: The service refused or failed; there is a class for each status.
             APIConnectionError: No whole answer came; `APITimeoutError` where it came late.
             APIError: The answer cannot be read.
         """
         self._check_open()
+        check_model(model)
         call = self._call()
         return await self._caller(call.decide, self._list, call, model)
 
     async def aclose(self) -> None:
         """Close all connections. A closed client cannot be used again."""
         self._is_closed = True
-        await self._wire.close()
+        await (await self._wire_here()).close()
 
     async def __aenter__(self) -> Self:
         self._check_open()
@@ -198,13 +270,31 @@ class AsyncSpeechClient(Shell):
 
     async def _send(self, call: Call, request: SpeechRequest) -> Answer:
         call.begin()
-        return await self._wire_here().speech(call, request)
+        return await (await self._wire_here()).speech(call, request)
+
+    async def _begin_stream(self, request: SpeechRequest) -> AsyncSource:
+        self._check_open()
+        await self._check_voice(request)
+        call = self._call(is_stream=True)
+        return await self._caller(call.decide, self._open_stream, call, request)
+
+    async def _open_stream(self, call: Call, request: SpeechRequest) -> AsyncSource:
+        call.begin()
+        call.wait_for("first_audio_s", call.timeouts.first_audio_s)
+        chunks = await (await self._wire_here()).open(call, request)
+        return await AsyncSource(chunks, request.expected_format).begin()
 
     async def _list(self, call: Call, model: str | None) -> list[Voice]:
         call.begin()
-        return await self._wire_here().voices(call, model)
+        return await (await self._wire_here()).voices(call, model)
+
+    async def _check_voice(self, request: SpeechRequest) -> None:
+        if self._config.validate_voices and request.needs_live_voices:
+            request.check_live_voices(await self._voices_of(request.model))
 
     async def _voices_of(self, model: str) -> list[Voice]:
+        # The lock belongs to an event loop too.
+        await self._wire_here()
         # One task asks, and the others wait for its answer.
         async with self._look_up_lock:
             kept = self._kept_voices(model)
@@ -215,7 +305,7 @@ class AsyncSpeechClient(Shell):
             except SpeechError as error:
                 return self._keep_voices(model, error)
 
-    def _wire_here(self) -> AsyncWire:
+    async def _wire_here(self) -> AsyncWire:
         """Return the wire, in the event loop that its connections belong to."""
         loop = current_token()
         if self._loop is None:
@@ -225,4 +315,7 @@ class AsyncSpeechClient(Shell):
                 "this AsyncSpeechClient belongs to another event loop, the one it was first used "
                 "in; build one for each loop"
             )
+        # What streams left behind that were never closed.
+        while self._lost_streams:
+            await self._lost_streams.popleft().close()
         return self._wire

@@ -1,13 +1,15 @@
 """A call by an application: the time it has, its attempts, what has been seen of the answer."""
 
 import logging
+import math
 import time
 from collections.abc import Mapping
 
 import stamina
 
-from facade._config import Timeouts
+from facade._config import Secret, Timeouts
 from facade._retry import BACK_OFF_S, JITTER_S, MAX_BACK_OFF_S, RetryPolicy
+from facade.errors import APIStatusError
 
 logger = logging.getLogger("facade")
 
@@ -17,34 +19,62 @@ class Call:
 
     Attributes:
         timeouts: The limits of the call.
+        is_stream: Whether its answer is taken piece by piece.
+        key: What must be in no log and no exception.
         deadline: When the call must end, as `time.monotonic()` tells time.
+        limit: Which of the time limits ends first.
         method, path: What the current attempt asks for.
+        step: What is being done for it, in httpcore's words, `"start"` before that, or `""` where
+            nobody says.
         status: The status of the current attempt's answer, or `None` before it.
         headers: The headers of that answer, names in lower case.
         bytes_received: Bytes of its body so far.
     """
 
-    def __init__(self, timeouts: Timeouts, retry: RetryPolicy) -> None:
+    def __init__(
+        self, timeouts: Timeouts, retry: RetryPolicy, key: Secret, *, is_stream: bool = False
+    ) -> None:
         self.timeouts = timeouts
+        self.is_stream = is_stream
+        self.key = key
         self._retry = retry
         self._started = time.monotonic()
         self._failed_at = self._started
         self._failure: BaseException | None = None
         self._attempt = 0
         self.deadline = self._started + timeouts.total_s
+        self._paused_at = self._started
         self.reset()
 
     def reset(self) -> None:
         """Forget an earlier attempt."""
         self._attempt_started = time.monotonic()
         self.method = self.path = ""
+        self.step = "start"
         self.status: int | None = None
         self.headers: Mapping[str, str] = {}
         self.bytes_received = 0
+        self._waited_for, self._until = "total_s", math.inf
+
+    @property
+    def limit(self) -> str:
+        return "total_s" if self.deadline <= self._until else self._waited_for
 
     def left_s(self) -> float:
-        """Seconds left of the call's total time."""
-        return self.deadline - time.monotonic()
+        """Seconds left of the call's total time, or of what is being waited for."""
+        return min(self.deadline, self._until) - time.monotonic()
+
+    def wait_for(self, limit: str, seconds: float) -> None:
+        """Let the time limit named `limit` run from now."""
+        self._waited_for, self._until = limit, time.monotonic() + seconds
+
+    def pause(self) -> None:
+        """Note that the application is at work, not the service."""
+        self._paused_at = time.monotonic()
+
+    def resume(self) -> None:
+        """Go on after a pause, which does not count."""
+        self.deadline += time.monotonic() - self._paused_at
 
     def attempt_s(self) -> float:
         """Seconds since the current attempt began."""
@@ -60,7 +90,7 @@ class Call:
                 self._attempt,
                 self._retry.attempts,
                 time.monotonic() - self._failed_at,
-                self._failure,
+                _reason(self._failure),
             )
             self._failure = None
 
@@ -70,6 +100,13 @@ class Call:
         self._failure = error
         left_s = min(self.deadline, self._started + self._retry.budget_s) - self._failed_at
         return self._retry.decide(error, attempt=self._attempt, left_s=left_s)
+
+
+def _reason(failure: BaseException) -> str:
+    # The service's own words may repeat the text, which no log may hold.
+    if isinstance(failure, APIStatusError):
+        return f"HTTP {failure.status_code}, request id {failure.request_id}"
+    return str(failure)
 
 
 _WAITS = {"wait_initial": BACK_OFF_S, "wait_jitter": JITTER_S, "wait_max": MAX_BACK_OFF_S}

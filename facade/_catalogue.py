@@ -7,6 +7,7 @@ wrong.
 
 import json
 import pkgutil
+import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -63,7 +64,8 @@ def closest(name: str, candidates: Iterable[str]) -> list[str]:
     from difflib import SequenceMatcher  # only a mistake needs it
 
     matcher = SequenceMatcher(autojunk=False)
-    matcher.set_seq2(name.casefold())
+    # Matching takes time that grows with the square of the length, and no name is this long.
+    matcher.set_seq2(name[:100].casefold())
 
     def likeness(candidate: str) -> float:
         folded = candidate.casefold()
@@ -120,9 +122,10 @@ def read_voices(document: object, asked: str | None) -> list[Voice]:
     voices = []
     for group in groups:
         if not isinstance(group, Mapping) or not isinstance(group.get("voices"), list):
-            raise ValueError(f"{str(group)[:100]} has no list 'voices'")
-        model = group.get("model", asked)
-        model = model if isinstance(model, str) else ""
+            raise ValueError(f"{reprlib.repr(group)} has no list 'voices'")
+        model = group.get("model")
+        if not isinstance(model, str):
+            model = asked or ""
         if asked is None or model == asked:
             voices += [_listed_voice(model, entry) for entry in group["voices"]]
     return voices
@@ -134,14 +137,14 @@ def _listed_voice(model: str, entry: object) -> Voice:
         name for name in (fields.get("id"), fields.get("name")) if isinstance(name, str) and name
     ]
     if not names:
-        raise ValueError(f"{str(entry)[:100]} has neither an 'id' nor a 'name'")
+        raise ValueError(f"{reprlib.repr(entry)} has neither an 'id' nor a 'name'")
     known = models()[model].voices.get(names[0]) if model in models() else None
     language = fields.get("language")
     return Voice(
         id=names[0],
         name=names[-1],
         model=model,
-        language=known.language if known else language if isinstance(language, str) else None,
+        language=(known and known.language) or (language if isinstance(language, str) else None),
         gender=known.gender if known else None,
         grade=known.grade if known else None,
     )

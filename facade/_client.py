@@ -2,7 +2,10 @@
 
 import os
 import threading
+from collections import deque
 from collections.abc import Collection, Mapping
+from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -10,6 +13,7 @@ from facade._call import Call, sync_caller
 from facade._config import DEFAULT_MAX_AUDIO_BYTES, Timeouts, secret
 from facade._request import (
     DEFAULT_MODEL,
+    Alignment,
     BitRate,
     Pronunciations,
     ResponseEncoding,
@@ -18,10 +22,11 @@ from facade._request import (
     SpeechRequest,
 )
 from facade._retry import RetryPolicy
-from facade._shell import Shell, speech_audio
-from facade._wire import Answer, SyncWire
+from facade._shell import Shell, check_model, speech_audio
+from facade._wire import Answer, SyncWire, has_own_transport
 from facade.audio import SpeechAudio
 from facade.errors import SpeechError
+from facade.streaming import SpeechStream, SyncSource
 from facade.voices import Voice, VoiceMix
 
 
@@ -154,9 +159,74 @@ class SpeechClient(Shell):
             validate_voices=self._config.validate_voices,
         )
         call = self._call()
-        if self._config.validate_voices and request.needs_live_voices:
-            request.check_live_voices(self._voices_of(request.model))
+        self._check_voice(request)
         return speech_audio(request, self._caller(call.decide, self._send, call, request))
+
+    def stream(
+        self,
+        text: str,
+        *,
+        voice: str | Voice | VoiceMix,
+        model: str = DEFAULT_MODEL,
+        response_encoding: ResponseEncoding | None = None,
+        sample_rate: int | None = None,
+        language: str | None = None,
+        pronunciation_dict: Pronunciations | None = None,
+        segment: Segment | None = None,
+        alignment: Alignment | None = None,
+        extra_body: Mapping[str, object] | None = None,
+    ) -> SpeechStream:
+        """Turn text into speech and take it while it is being spoken.
+
+        The audio comes as raw samples, the only format that the service streams. The request is
+        sent when the stream's `with` (`async with`) block is entered, or else when the first
+        samples are asked for; until the first audio it is tried again as `synthesize` is.
+
+        Args:
+            text: What to say.
+            voice: As for `synthesize`.
+            model: As for `synthesize`.
+            response_encoding: As for `synthesize`.
+            sample_rate: As for `synthesize`.
+            language: As for `synthesize`.
+            pronunciation_dict: As for `synthesize`.
+            segment: As for `synthesize`.
+            alignment: `"word"` to have the timing of each word too, in the stream's `words`;
+                `"none"` is the service's default.
+            extra_body: As for `synthesize`.
+
+        Returns:
+            The stream. Iterating over it, or entering it, raises what `synthesize` raises, and
+            `StreamInterruptedError` where the stream ends too early, `MalformedStreamError` where
+            it cannot be read. The audio before that has been handed over.
+
+        Raises:
+            InvalidRequestError: An argument is wrong, or the model would ignore it; nothing was
+                sent.
+        """
+        self._check_open()
+        request = SpeechRequest.build(
+            text,
+            voice=voice,
+            model=model,
+            response_format="raw",
+            response_encoding=response_encoding,
+            sample_rate=sample_rate,
+            bit_rate=None,
+            language=language,
+            pronunciation_dict=pronunciation_dict,
+            segment=segment,
+            alignment=alignment,
+            extra_body=extra_body,
+            validate_voices=self._config.validate_voices,
+            stream=True,
+        )
+        return SpeechStream(
+            partial(self._begin_stream, request),
+            request.expected_format,
+            self._config.max_audio_bytes,
+            self._lost_streams,
+        )
 
     def list_voices(self, model: str | None = None) -> list[Voice]:
         """Ask the service for its voices.
@@ -168,17 +238,20 @@ class SpeechClient(Shell):
             The voices. Language, gender and grade are filled in for Kokoro.
 
         Raises:
+            InvalidRequestError: `model` is no name; nothing was sent.
             APIStatusError: The service refused or failed; there is a class for each status.
             APIConnectionError: No whole answer came; `APITimeoutError` where it came late.
             APIError: The answer cannot be read.
         """
         self._check_open()
+        check_model(model)
         call = self._call()
         return self._caller(call.decide, self._list, call, model)
 
     def close(self) -> None:
         """Close all connections. A closed client cannot be used again."""
         self._is_closed = True
+        self._close_lost()
         self._wire.close()
 
     def __enter__(self) -> Self:
@@ -197,11 +270,29 @@ class SpeechClient(Shell):
         call.begin()
         return self._wire_here().speech(call, request)
 
+    def _begin_stream(self, request: SpeechRequest) -> SyncSource:
+        self._check_open()
+        self._check_voice(request)
+        call = self._call(is_stream=True)
+        return self._caller(call.decide, self._open_stream, call, request)
+
+    def _open_stream(self, call: Call, request: SpeechRequest) -> SyncSource:
+        call.begin()
+        call.wait_for("first_audio_s", call.timeouts.first_audio_s)
+        chunks = self._wire_here().open(call, request)
+        return SyncSource(chunks, request.expected_format).begin()
+
     def _list(self, call: Call, model: str | None) -> list[Voice]:
         call.begin()
         return self._wire_here().voices(call, model)
 
+    def _check_voice(self, request: SpeechRequest) -> None:
+        if self._config.validate_voices and request.needs_live_voices:
+            request.check_live_voices(self._voices_of(request.model))
+
     def _voices_of(self, model: str) -> list[Voice]:
+        # A lock of the parent's, which may be held for ever, must not outlive a fork.
+        self._wire_here()
         # One thread asks, and the others wait for its answer.
         with self._look_up_lock:
             kept = self._kept_voices(model)
@@ -215,15 +306,23 @@ class SpeechClient(Shell):
     def _connect(self) -> None:
         self._wire = SyncWire(self._config)
         self._look_up_lock = threading.Lock()
+        self._lost_streams: deque[SyncSource] = deque()
         self._process = os.getpid()
 
     def _wire_here(self) -> SyncWire:
         """Return the wire of this process: a fork must not talk over its parent's connections."""
         if self._process != os.getpid():
-            if "transport" in self._config.httpx_args:
+            if has_own_transport(self._config):
                 raise SpeechError(
                     "this client has a transport of its own and was built before this process was "
                     "forked; build one here"
                 )
             self._connect()
+        self._close_lost()
         return self._wire
+
+    def _close_lost(self) -> None:
+        """Close what streams left behind that were never closed."""
+        while self._lost_streams:
+            with suppress(IndexError):  # another thread was quicker
+                self._lost_streams.popleft().close()

@@ -5,11 +5,12 @@ The environment is read here, when a client is built, and nowhere else.
 
 import os
 import platform
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from importlib.metadata import PackageNotFoundError, version
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx
 
@@ -29,12 +30,15 @@ class Timeouts:
     Attributes:
         connect_s: To connect, TLS included.
         read_s: Between two arrivals of data. The answer begins when the speech is ready, so a long
-            text takes a while before the first.
-        total_s: For the whole call: attempts, waits and reading.
+            text takes a while before the first. In a stream: between two arrivals of audio.
+        first_audio_s: From sending a request for a stream to its first audio.
+        total_s: For the whole call: attempts, waits and reading. In a stream only the time counts
+            that is spent waiting for the service, not what the application does between.
     """
 
     connect_s: float = 10.0
     read_s: float = 120.0
+    first_audio_s: float = 60.0
     total_s: float = 600.0
 
     def __post_init__(self) -> None:
@@ -58,6 +62,9 @@ class Secret(str):
 
     def __repr__(self) -> str:
         return "'[secret]'"
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("a key cannot be pickled or copied")
 
 
 def secret(given: object) -> Secret | None:
@@ -147,17 +154,24 @@ def _key(given: Secret | None) -> Secret:
 def _base_url(given: str | None, insecure_hosts: Collection[str]) -> httpx.URL:
     param = "base_url"
     text = os.environ.get("TOGETHER_BASE_URL") or DEFAULT_BASE_URL if given is None else given
-    try:
-        url = httpx.URL(text)
-    except (httpx.InvalidURL, TypeError) as error:
-        raise InvalidRequestError(f"{text!r} is no URL: {error}", param=param) from error
-    if url.userinfo:
+    if not isinstance(text, str):
+        raise InvalidRequestError(f"must be a string, not {text!r}", param=param)
+    if re.search(r"//[^/?#]*@", text):
         # It may hold a password, so it is not repeated.
         raise InvalidRequestError("must not hold a user name or password", param=param)
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL as error:
+        raise InvalidRequestError(f"{text!r} is no URL: {error}", param=param) from error
     if url.scheme not in ("http", "https") or not url.host:
         raise InvalidRequestError(f"{text!r} is no http(s) URL", param=param)
-    if url.query or url.fragment:
+    if "?" in text or "#" in text:
         raise InvalidRequestError(f"{text!r} must end after its path", param=param)
+    if isinstance(insecure_hosts, str):
+        # `in` would take any part of the name for the name.
+        raise InvalidRequestError(
+            f"must be a collection of names, such as ({insecure_hosts!r},)", param="insecure_hosts"
+        )
     if url.scheme == "http" and not _is_loopback(url.host) and url.host not in insecure_hosts:
         raise InvalidRequestError(
             f"{text!r} would send key and text in the clear; use https, or name the host in "
@@ -177,23 +191,37 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
+# What RFC 9110 allows, without the letters beyond ASCII.
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"([!-~]([ \t!-~]*[!-~])?)?")
+_OUR_HEADERS = (
+    "accept-encoding",
+    "authorization",
+    "content-length",
+    "content-type",
+    "transfer-encoding",
+)
+
+
 def _headers(given: Mapping[str, str] | None) -> Mapping[str, str]:
-    for name, value in (given or {}).items():
+    theirs = _mapping("headers", given)
+    for name, value in theirs.items():
         if not isinstance(name, str) or not isinstance(value, str):
             raise InvalidRequestError(
                 f"{name!r} must be a string, and its value too", param="headers"
             )
-        if name.lower() in ("authorization", "accept-encoding", "content-type", "content-length"):
+        if name.lower() in _OUR_HEADERS:
             raise InvalidRequestError(f"{name!r} is set by the client", param="headers")
-        if not name.isascii() or not (name + value).isprintable() or not value.isascii():
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
             raise InvalidRequestError(
                 f"{name!r}, or its value, has a character that no header may have", param="headers"
             )
     return {
-        "User-Agent": _user_agent(),
-        **(given or {}),
+        "user-agent": _user_agent(),
+        # In lower case, so that a User-Agent of theirs takes the place of ours.
+        **{name.lower(): value for name, value in theirs.items()},
         # Speech hardly shrinks, and a compressed answer could grow without bounds.
-        "Accept-Encoding": "identity",
+        "accept-encoding": "identity",
     }
 
 
@@ -214,9 +242,18 @@ def _httpx_args(given: Mapping[str, Any] | None) -> Mapping[str, Any]:
         "headers": "headers",
         "timeout": "timeouts",
     }
-    for name in given or {}:
+    theirs = _mapping("httpx_args", given)
+    for name in theirs:
         if name in ours:
             raise InvalidRequestError(
                 f"{name!r} is the client's; use {ours[name]}", param="httpx_args"
             )
-    return dict(given or {})
+    return theirs
+
+
+def _mapping(param: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise InvalidRequestError(f"must be a mapping, not {type(given).__name__}", param=param)
+    return dict(given)

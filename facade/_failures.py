@@ -5,8 +5,8 @@ whatever the bytes. The shapes an error comes in are those of the contract and t
 live service and the edge in front of it.
 """
 
+import codecs
 import json
-import math
 import re
 from collections.abc import Mapping
 from datetime import UTC
@@ -62,9 +62,9 @@ def failure_from_status(
         return empty_audio(headers)
     said = _read(body)
     message = said.message
-    if 300 <= status < 400:
+    if 300 <= status < 400 and "location" in headers:
         message = (
-            f"redirected to {headers.get('location', 'nowhere')!r}, which was not followed, for "
+            f"redirected to {headers['location'][:_EXCERPT]!r}, which was not followed, for "
             "neither text nor key may go to another address; set base_url to the right one"
         )
     family = InternalServerError if 500 <= status < 600 else APIStatusError
@@ -85,28 +85,68 @@ def failure_in_success(
 ) -> APIError | EmptyAudioError | None:
     """Say whether a whole answer with status 200 is no audio, or return `None` where it may be.
 
-    The bytes count, not the content type: services have labelled errors as audio and audio as
-    anything. A JSON document or a text can hardly be told from samples by chance: all of it would
-    have to be readable.
+    Args:
+        headers: The answer's headers, names in lower case.
+        body: The answer's body, or at least one byte more than its first `BODY_LIMIT`.
     """
     if not body:
         return empty_audio(headers)
-    if len(body) > BODY_LIMIT:
-        return None
-    try:
-        text = body.decode()
-    except UnicodeDecodeError:
-        return None
-    is_page = text.lstrip()[:1] == "<"
-    is_event_stream = headers.get("content-type", "").startswith("text/event-stream")
-    if not (is_page or is_event_stream or _json(text) is not _NO_JSON):
+    kind = _kind_of_text(headers.get("content-type", "").lower(), body)
+    if kind is None:
         return None
     said = _read(body)
-    kind = "an event stream" if is_event_stream else "a page" if is_page else "JSON"
     return APIError(
         said.message
         if said.has_error
         else f"status 200 with {kind} in place of audio: {said.message}",
+        type=said.type,
+        param=said.param,
+        code=said.code,
+        body=said.text,
+        request_id=headers.get("x-request-id"),
+        cf_ray=headers.get("cf-ray"),
+    )
+
+
+def is_event_stream(headers: Mapping[str, str], head: bytes) -> bool:
+    """Say whether an answer that begins with `head` may be the stream that was asked for.
+
+    The content type is wrong too often to count for more than audio that says it is audio.
+    """
+    is_audio = headers.get("content-type", "").lower().startswith("audio/")
+    return not is_audio and not head.lstrip().startswith((b"{", b"[", b"<", b"RIFF"))
+
+
+def failure_in_place_of_stream(headers: Mapping[str, str], head: bytes) -> APIError:
+    """Return the exception for an answer with status 200 that is no stream.
+
+    Args:
+        headers: The answer's headers, names in lower case.
+        head: The answer's body, or its first `BODY_LIMIT` bytes.
+    """
+    said = _read(head)
+    kind = headers.get("content-type", "no content type")
+    return APIError(
+        said.message if said.has_error else f"status 200 with {kind} in place of an event stream",
+        type=said.type,
+        param=said.param,
+        code=said.code,
+        body=said.text,
+        request_id=headers.get("x-request-id"),
+        cf_ray=headers.get("cf-ray"),
+    )
+
+
+def failure_in_event(data: bytes, headers: Mapping[str, str]) -> APIError:
+    """Return the exception for an event of a stream that reports an error.
+
+    Args:
+        data: The event's data: one of the shapes of an error's body, or words.
+        headers: The answer's headers, names in lower case.
+    """
+    said = _read(data)
+    return APIError(
+        said.message or "the service reported an error in the stream and did not say which",
         type=said.type,
         param=said.param,
         code=said.code,
@@ -137,17 +177,46 @@ class _Said(NamedTuple):
 
 
 _NO_JSON = object()
+_PAGE = re.compile(rb"\s*<(!doctype|html)", re.IGNORECASE)
+_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f]")
+
+
+def _kind_of_text(content_type: str, body: bytes) -> str | None:
+    """Say which kind of text `body` is, or return `None` where it may be audio.
+
+    The content type alone proves nothing: services have labelled errors as audio and audio as
+    anything. But no sound is readable from its beginning to its end, or for 64 KiB.
+    """
+    if _PAGE.match(body):
+        return "a page"
+    is_whole = len(body) <= BODY_LIMIT
+    try:
+        decoder = codecs.getincrementaldecoder("utf-8-sig")()
+        text = decoder.decode(body[:BODY_LIMIT], final=is_whole)
+    except UnicodeDecodeError:
+        return None
+    if _CONTROLS.search(text):
+        return None
+    first = text.lstrip()[:1]
+    if first == "<":
+        return "a page"
+    if content_type.startswith("text/event-stream"):
+        return "an event stream"
+    if content_type.startswith("text/"):
+        return "text"
+    is_json = _json(text) is not _NO_JSON if is_whole else first in ("{", "[")
+    return "JSON" if is_json or "json" in content_type else None
 
 
 def _read(body: bytes) -> _Said:
-    text = body[:BODY_LIMIT].decode(errors="replace")
+    text = body[:BODY_LIMIT].decode("utf-8-sig", errors="replace")
     document = _json(text)
     outer = document if isinstance(document, dict) else {}
     inner = outer.get("error")
     fields = inner if isinstance(inner, dict) else outer
     message = inner if isinstance(inner, str) else fields.get("message") or fields.get("detail")
     return _Said(
-        message=_excerpt(message if isinstance(message, str) else text),
+        message=(_excerpt(message) if isinstance(message, str) else "") or _excerpt(text),
         type=_word(fields.get("type")) or _word(outer.get("error_type")),
         param=_word(fields.get("param")),
         code=_word(fields.get("code")),
@@ -168,12 +237,17 @@ def _json(text: str) -> object:
 def _word(value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
-    return str(value)[:_EXCERPT] or None
+    return _excerpt(str(value)) or None
 
 
 def _excerpt(text: str) -> str:
-    """Return the beginning of `text` on one line, without markup and control characters."""
-    text = re.sub(r"<[^<>]*>", " ", text[:4096])
+    """Return the beginning of `text` on one line, without control characters.
+
+    A page loses its markup; elsewhere `<` may mean "less than".
+    """
+    text = text[:4096].lstrip()
+    if text.startswith("<"):
+        text = re.sub(r"<[^<>]*>", " ", text)
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return text if len(text) <= _EXCERPT else text[:_EXCERPT].rstrip() + " …"
 
@@ -183,10 +257,13 @@ def _phrase(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         # 520 to 530 are the edge's own.
-        return "the edge in front of the service failed" if status >= 520 else "no reason given"
+        return (
+            "the edge in front of the service failed" if 520 <= status < 600 else "no reason given"
+        )
 
 
-_SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]*)?")
+# Without a bound on the digits, the number could be infinite.
+_SECONDS = re.compile(r"[0-9]{1,300}(\.[0-9]*)?(e-[0-9]+)?")
 
 
 def _retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
@@ -199,7 +276,7 @@ def _retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
             # The service's own clock, where it tells it, spares us a difference between clocks.
             today = _date(headers.get("date", ""))
             left = until - (now if today is None else today)
-            if left >= 0 and math.isfinite(left):
+            if left >= 0:
                 return left
     return None
 

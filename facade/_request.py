@@ -18,6 +18,7 @@ from facade.voices import Voice, VoiceMix
 ResponseFormat: TypeAlias = Literal["wav", "mp3", "raw", "mulaw", "opus", "aac", "flac"]
 ResponseEncoding: TypeAlias = Literal["pcm_f32le", "pcm_s16le", "pcm_mulaw", "pcm_alaw"]
 BitRate: TypeAlias = Literal[32000, 64000, 96000, 128000, 192000]
+Alignment: TypeAlias = Literal["none", "word"]
 Segment: TypeAlias = Literal["sentence", "immediate", "never"]
 Pronunciations: TypeAlias = Mapping[str, str] | Sequence[str]
 
@@ -25,6 +26,8 @@ DEFAULT_MODEL = "hexgrad/Kokoro-82M"
 
 # ISO 639-1, or a locale in lower case such as `zh-hk` (contract).
 _LANGUAGE = re.compile(r"[a-z]{2}(-[a-z0-9]{2,8})*")
+# No rule of the service's, but above any rate in use, and well within what a WAV header can hold.
+_HIGHEST_RATE_HZ = 1_000_000
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -49,6 +52,8 @@ class SpeechRequest:
     segment: Segment | None
     extra_body: Mapping[str, object]
     known_model: Model | None
+    alignment: Alignment | None = None
+    stream: bool = False
 
     @classmethod
     def build(
@@ -66,6 +71,8 @@ class SpeechRequest:
         segment: Segment | None,
         extra_body: Mapping[str, object] | None,
         validate_voices: bool,
+        alignment: Alignment | None = None,
+        stream: bool = False,
     ) -> "SpeechRequest":
         """Check everything that can be checked without a network.
 
@@ -77,6 +84,7 @@ class SpeechRequest:
         _check_text(text)
         if not isinstance(model, str) or not model.strip():
             raise InvalidRequestError(f"must be the name of a model, not {model!r}", param="model")
+        _check_characters("model", model)
         known = models().get(model)
         request = cls(
             text=text,
@@ -91,6 +99,8 @@ class SpeechRequest:
             segment=segment,
             extra_body=_extra_body(extra_body),
             known_model=known,
+            alignment=alignment,
+            stream=stream,
         )
         request._check_options()
         return request
@@ -148,11 +158,13 @@ class SpeechRequest:
         _check_choice("response_encoding", self.response_encoding, get_args(ResponseEncoding))
         _check_choice("bit_rate", self.bit_rate, get_args(BitRate))
         _check_choice("segment", self.segment, get_args(Segment))
+        _check_choice("alignment", self.alignment, get_args(Alignment))
         if self.sample_rate is not None and (
-            type(self.sample_rate) is not int or self.sample_rate <= 0
+            type(self.sample_rate) is not int or not 0 < self.sample_rate <= _HIGHEST_RATE_HZ
         ):
             raise InvalidRequestError(
-                f"must be a whole number of Hz above 0, not {self.sample_rate!r}",
+                f"must be a whole number of Hz from 1 to {_HIGHEST_RATE_HZ:,}, "
+                f"not {self.sample_rate!r}",
                 param="sample_rate",
             )
         self._check_format_has("response_encoding", "raw")
@@ -210,9 +222,14 @@ def _check_text(text: object) -> None:
         raise InvalidRequestError(f"must be a string, not {type(text).__name__}", param="text")
     if not text.strip():
         raise InvalidRequestError("has nothing in it to speak", param="text")
+    _check_characters("text", text)
+
+
+def _check_characters(param: str, text: str) -> None:
+    """Refuse what cannot be sent as JSON in UTF-8, and NUL, which cuts the text in some engines."""
     if "\0" in text:
         raise InvalidRequestError(
-            f"has a NUL character at index {text.index(chr(0))}; take it out", param="text"
+            f"has a NUL character at index {text.index(chr(0))}; take it out", param=param
         )
     try:
         text.encode()
@@ -220,7 +237,7 @@ def _check_text(text: object) -> None:
         raise InvalidRequestError(
             f"has half a surrogate pair at index {error.start}, which is no character; the text "
             "was decoded wrongly on its way here",
-            param="text",
+            param=param,
         ) from error
 
 
@@ -234,6 +251,7 @@ def _voice(
         raise InvalidRequestError(
             f"must be the name of a voice or a VoiceMix, not {voice!r}", param="voice"
         )
+    _check_characters("voice", str(voice))
     if known is None:
         return str(voice)
     if isinstance(voice, VoiceMix) and not known.mixes:
@@ -263,12 +281,16 @@ def _pronunciations(given: Pronunciations | None) -> tuple[str, ...] | None:
         return None
     param = "pronunciation_dict"
     if isinstance(given, Mapping):
-        for source in given:
+        for source, said in given.items():
             if not isinstance(source, str) or "/" in source:
                 raise InvalidRequestError(
                     f"the wire separates source and replacement by '/', so {source!r} cannot be "
                     "a source",
                     param=param,
+                )
+            if not isinstance(said, str):
+                raise InvalidRequestError(
+                    f"the replacement of {source!r} must be a string, not {said!r}", param=param
                 )
         entries: Sequence[object] = [f"{source}/{said}" for source, said in given.items()]
     elif isinstance(given, Sequence) and not isinstance(given, str | bytes):
@@ -283,6 +305,7 @@ def _pronunciations(given: Pronunciations | None) -> tuple[str, ...] | None:
             raise InvalidRequestError(
                 f"{entry!r} is not of the form 'source/replacement'", param=param
             )
+        _check_characters(param, f"{source}/{said}")
     return tuple(cast("Sequence[str]", entries))
 
 
@@ -299,6 +322,7 @@ _NAMED = {
             "sample_rate",
             "bit_rate",
             "language",
+            "alignment",
             "segment",
         )
     },
@@ -326,7 +350,7 @@ def _extra_body(given: Mapping[str, object] | None) -> Mapping[str, object]:
             "'pronunciation_dict' has an argument of its own: pronunciation_dict", param=param
         )
     try:
-        json.dumps(given, allow_nan=False, ensure_ascii=False).encode()
+        json.dumps(dict(given), allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidRequestError(f"cannot be written as JSON: {error}", param=param) from error
     return dict(given)

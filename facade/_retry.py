@@ -2,7 +2,12 @@
 
 from dataclasses import dataclass
 
-from facade.errors import APIConnectionError, APIStatusError, InvalidRequestError
+from facade.errors import (
+    APIConnectionError,
+    APIStatusError,
+    InvalidRequestError,
+    StreamInterruptedError,
+)
 
 # What the service and the edge in front of it answer for troubles that pass.
 _TRANSIENT = frozenset({429, 500, 502, 503, 504, *range(520, 531)})
@@ -11,6 +16,8 @@ _TRANSIENT = frozenset({429, 500, 502, 503, 504, *range(520, 531)})
 BACK_OFF_S = 0.5
 JITTER_S = 0.5
 MAX_BACK_OFF_S = 8.0
+
+_LONGEST_S = 1_000_000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +31,8 @@ class RetryPolicy:
 
     Attributes:
         attempts: How often a request is sent at most, 1 for no repetition.
-        budget_s: Seconds from the beginning of a call in which another attempt may begin.
+        budget_s: Seconds from the beginning of a call in which another attempt may begin, at most
+            1,000,000.
         resend_after_timeout: Whether to send a request again that may have reached the service,
             when its answer came late or the connection was lost. Such a request may be processed,
             and billed, twice.
@@ -40,9 +48,14 @@ class RetryPolicy:
                 f"must be a whole number from 1, not {self.attempts!r}", param="retry.attempts"
             )
         # A comparison with NaN is false, so NaN is refused too.
-        if not self.budget_s >= 0:
+        if (
+            isinstance(self.budget_s, bool)
+            or not isinstance(self.budget_s, int | float)
+            or not 0 <= self.budget_s <= _LONGEST_S
+        ):
             raise InvalidRequestError(
-                f"must be 0 seconds or more, not {self.budget_s!r}", param="retry.budget_s"
+                f"must be from 0 to {_LONGEST_S:,.0f} seconds, not {self.budget_s!r}",
+                param="retry.budget_s",
             )
 
     def decide(self, error: BaseException, *, attempt: int, left_s: float) -> bool | float:
@@ -61,7 +74,8 @@ class RetryPolicy:
         asked = error.retry_after_s if isinstance(error, APIStatusError) else None
         if asked is not None:
             return asked if asked <= left_s else False
-        longest: float = min(BACK_OFF_S * 2 ** (attempt - 1) + JITTER_S, MAX_BACK_OFF_S)
+        # The limit on the exponent is far beyond MAX_BACK_OFF_S, and short of an OverflowError.
+        longest: float = min(BACK_OFF_S * 2 ** min(attempt - 1, 10) + JITTER_S, MAX_BACK_OFF_S)
         return longest <= left_s
 
     def _may_pass(self, error: BaseException) -> bool:
@@ -69,4 +83,6 @@ class RetryPolicy:
             return error.status_code in _TRANSIENT
         if isinstance(error, APIConnectionError):
             return error.transient and (not error.request_sent or self.resend_after_timeout)
+        if isinstance(error, StreamInterruptedError):
+            return self.resend_after_timeout and not error.bytes_received
         return False

@@ -11,7 +11,7 @@ from facade._request import SpeechRequest
 from facade._retry import RetryPolicy
 from facade._wire import Answer
 from facade.audio import SpeechAudio
-from facade.errors import SpeechError
+from facade.errors import InvalidRequestError, SpeechError
 from facade.formats import format_of
 from facade.voices import Voice
 
@@ -23,6 +23,8 @@ _LOOK_UP_S = 5.0
 
 class Shell:
     """A client's settings, whether it is closed, and the live lists of voices it has seen."""
+
+    _is_closed = False
 
     def __init__(
         self,
@@ -48,12 +50,12 @@ class Shell:
             httpx_args=httpx_args,
             insecure_hosts=insecure_hosts,
         )
-        self._is_closed = False
         self._live_voices: dict[str, tuple[float, list[Voice]]] = {}
 
     def __repr__(self) -> str:
-        state = " closed" if self._is_closed else ""
-        return f"<{type(self).__name__} {self._config.base_url}{state}>"
+        # A traceback's local variables may show a client that could not be built.
+        where = self._config.base_url if hasattr(self, "_config") else "unfinished"
+        return f"<{type(self).__name__} {where}{' closed' if self._is_closed else ''}>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
@@ -65,13 +67,16 @@ class Shell:
         if self._is_closed:
             raise SpeechError(f"this {type(self).__name__} is closed; build another one")
 
-    def _call(self) -> Call:
-        return Call(self._config.timeouts, self._config.retry)
+    def _call(self, *, is_stream: bool = False) -> Call:
+        config = self._config
+        return Call(config.timeouts, config.retry, config.key, is_stream=is_stream)
 
     def _look_up(self) -> Call:
         limits = self._config.timeouts
         return Call(
-            replace(limits, total_s=min(_LOOK_UP_S, limits.total_s)), RetryPolicy(attempts=1)
+            replace(limits, total_s=min(_LOOK_UP_S, limits.total_s)),
+            RetryPolicy(attempts=1),
+            self._config.key,
         )
 
     def _kept_voices(self, model: str) -> list[Voice] | None:
@@ -85,6 +90,12 @@ class Shell:
             voices = []
         self._live_voices[model] = (time.monotonic(), voices)
         return voices
+
+
+def check_model(model: object) -> None:
+    """Refuse what cannot be the name of a model whose voices are asked for."""
+    if model is not None and not (isinstance(model, str) and model.strip() and model.isprintable()):
+        raise InvalidRequestError(f"must be the name of a model, not {model!r}", param="model")
 
 
 def speech_audio(request: SpeechRequest, answer: Answer) -> SpeechAudio:

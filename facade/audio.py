@@ -3,8 +3,11 @@
 import errno
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import BinaryIO
 
 from facade.errors import InvalidRequestError
 from facade.formats import AudioFormat, duration_s, wav_header
@@ -46,19 +49,7 @@ class SpeechAudio:
         form = self.format
         if form.container == "wav":
             return self
-        if form.container != "raw":
-            raise InvalidRequestError(
-                f"{form} audio is compressed, and only samples can be put into a WAV file; ask for "
-                "response_format='wav'",
-                param="format",
-            )
-        if form.encoding is None or form.sample_rate_hz is None or form.channels is None:
-            raise InvalidRequestError(
-                f"a WAV header needs encoding and sample rate, and of this audio only '{form}' is "
-                "known; pass response_encoding and sample_rate, or ask for response_format='wav'",
-                param="format",
-            )
-        header = wav_header(form.encoding, form.sample_rate_hz, form.channels, len(self.content))
+        header = header_for(form, len(self.content))
         padding = b"\0" * (len(self.content) % 2)
         return replace(
             self,
@@ -84,41 +75,76 @@ class SpeechAudio:
             OSError: The file cannot be written.
         """
         target = Path(path)
-        suffix = target.suffix.lower().removeprefix(".")
-        audio = self
-        if suffix == "wav" and self.format.container == "raw":
-            audio = self.to_wav()
-        elif suffix in ("wav", "mp3", "flac", "aac", "opus") and suffix != self.format.container:
-            raise InvalidRequestError(
-                f"the audio is {self.format}, which a file named {target.name!r} must not hold",
-                param="path",
-            )
-        write_atomically(target, audio.content)
+        audio = self.to_wav() if needs_header(target, self.format) else self
+        with atomic_file(target) as file:
+            file.write(audio.content)
         return target
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write `content` beside `path`, bring it to the disk, and move it into place.
+def header_for(form: AudioFormat, size: int) -> bytes:
+    """Return the WAV header for `size` bytes of samples of the raw format `form`.
 
     Raises:
-        OSError: The file cannot be written. Nothing is left behind then.
+        InvalidRequestError: The audio is compressed, or not enough is known of it.
+    """
+    if form.container != "raw":
+        raise InvalidRequestError(
+            f"{form} audio is compressed, and only samples can be put into a WAV file; ask for "
+            "response_format='wav'",
+            param="format",
+        )
+    if form.encoding is None or form.sample_rate_hz is None or form.channels is None:
+        raise InvalidRequestError(
+            f"a WAV header needs encoding and sample rate, and of this audio only '{form}' is "
+            "known; pass response_encoding and sample_rate, or ask for response_format='wav'",
+            param="format",
+        )
+    return wav_header(form.encoding, form.sample_rate_hz, form.channels, size)
+
+
+def needs_header(target: Path, form: AudioFormat) -> bool:
+    """Whether audio of the format `form` gets a WAV header in a file of this name.
+
+    Raises:
+        InvalidRequestError: The name says that the file holds something else.
+    """
+    suffix = target.suffix.lower().removeprefix(".")
+    if suffix == "wav" and form.container == "raw":
+        return True
+    if suffix in ("wav", "mp3", "flac", "aac", "opus") and suffix != form.container:
+        raise InvalidRequestError(
+            f"the audio is {form}, which a file named {target.name!r} must not hold", param="path"
+        )
+    return False
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file beside `path`; at the end bring it to the disk and move it into place.
+
+    Where the block fails, or the file cannot be written, nothing is left behind.
+
+    Raises:
+        OSError: The file cannot be written.
     """
     # A link goes on pointing to the file, which is replaced where it really is.
     path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file():
         # A pipe or a device cannot be replaced; it is written to.
-        path.write_bytes(content)
+        with path.open("wb") as file:
+            yield file
         return
     if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(path.parent))
     beside = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}")
     try:
         with beside.open("xb") as file:
-            file.write(content)
+            if path.exists():
+                # Before the first byte, so that nobody can read here what is closed to them there.
+                beside.chmod(path.stat().st_mode & 0o7777)
+            yield file
             file.flush()
             os.fsync(file.fileno())
-        if path.exists():
-            beside.chmod(path.stat().st_mode & 0o7777)
         beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)

@@ -344,5 +344,10 @@ class EmptyAudioError(SpeechError):
 
 def _ids(request_id: str | None, cf_ray: str | None) -> str:
     ids = [("request id", request_id), ("cf-ray", cf_ray)]
-    said = ", ".join(f"{name} {value}" for name, value in ids if value)
+    said = ", ".join(f"{name} {_printable(value)}" for name, value in ids if value)
     return f" [{said}]" if said else ""
+
+
+def _printable(header: str) -> str:
+    """Keep what a server sends in a header from breaking the line, or filling the screen."""
+    return "".join(c if c.isprintable() else "?" for c in header[:100])

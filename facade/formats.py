@@ -7,6 +7,7 @@ headers; it takes bytes and gives facts.
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import fsum
 from typing import Literal, TypeAlias
 
 Container: TypeAlias = Literal["wav", "mp3", "raw", "opus", "aac", "flac", "unknown"]
@@ -224,14 +225,13 @@ class _Mp3Frame:
 
 def _mp3_duration_s(content: bytes) -> float | None:
     """Add up the frames: the only length that holds for constant and variable bit rates alike."""
-    total = 0.0
-    for frame in _mp3_frames(content):
+    frames = list(_mp3_frames(content))
+    if frames:
         # Encoders put a frame first that holds no sound, only facts about the file.
-        side_info = content[frame.start + 4 : frame.start + 4 + 36]
-        if not total and (b"Xing" in side_info or b"Info" in side_info):
-            continue
-        total += frame.samples / frame.sample_rate_hz
-    return total or None
+        beginning = content[frames[0].start : frames[0].start + 42]
+        if any(mark in beginning for mark in (b"Xing", b"Info", b"VBRI")):
+            del frames[0]
+    return fsum(frame.samples / frame.sample_rate_hz for frame in frames) or None
 
 
 def _mp3_frames(content: bytes) -> Iterator[_Mp3Frame]:

@@ -59,14 +59,12 @@ class VoiceMix:
     The order is kept: the first voice sets the language. Weights are relative, exact, and print as
     plain decimals. Two mixes are equal when they have the same voices in the same order with the
     same shares, so `af_bella(2)+af_heart(1)` equals `af_bella(4)+af_heart(2)`.
-
-    Attributes:
-        voices: The voices with their weights, in order.
     """
 
-    __slots__ = ("_is_bare", "voices")
+    __slots__ = ("_is_bare", "_voices")
 
-    voices: tuple[WeightedVoice, ...]
+    _is_bare: bool
+    _voices: tuple[WeightedVoice, ...]
 
     def __init__(
         self, voices: Mapping[str, Weight] | Iterable[tuple[str | Voice, Weight] | WeightedVoice]
@@ -118,9 +116,16 @@ class VoiceMix:
         Raises:
             InvalidVoiceMixError: It is no mix; `position` says where.
         """
+        if not isinstance(text, str):
+            raise InvalidVoiceMixError(f"a mix is read from a string, not from {text!r}")
         mix = cls.__new__(cls)
         mix._set(_parse(text), is_bare="(" not in text)
         return mix
+
+    @property
+    def voices(self) -> tuple[WeightedVoice, ...]:
+        """The voices with their weights, in order."""
+        return self._voices
 
     @property
     def shares(self) -> dict[str, Fraction]:
@@ -152,7 +157,7 @@ class VoiceMix:
     def _set(self, pairs: list[tuple[str, Fraction]], *, is_bare: bool) -> None:
         weights = _decimals([weight for _, weight in pairs])
         self._is_bare = is_bare
-        self.voices = tuple(
+        self._voices = tuple(
             WeightedVoice(name, weight) for (name, _), weight in zip(pairs, weights, strict=True)
         )
 
@@ -169,15 +174,17 @@ _LONE = "a mix needs two voices or more; a single voice is passed by its name"
 def _pairs(
     voices: Mapping[str, Weight] | Iterable[tuple[str | Voice, Weight] | WeightedVoice],
 ) -> Iterator[tuple[str, Weight]]:
+    if isinstance(voices, str) or not isinstance(voices, Iterable):
+        raise InvalidVoiceMixError(
+            f"{voices!r} is neither a mapping nor pairs of a voice and a weight; a mix in one "
+            "string is read by VoiceMix.parse"
+        )
     for item in voices.items() if isinstance(voices, Mapping) else voices:
         match item:
             case WeightedVoice(voice, weight) | (Voice(id=voice), weight) | (str(voice), weight):
                 yield voice, weight
             case _:
-                raise InvalidVoiceMixError(
-                    f"{item!r} is not a pair of a voice and a weight; a mix in one string is read "
-                    "by VoiceMix.parse"
-                )
+                raise InvalidVoiceMixError(f"{item!r} is not a pair of a voice and a weight")
 
 
 def _check_name(name: str) -> None:
@@ -195,15 +202,26 @@ def _exact(name: str, weight: object) -> Fraction:
         case float() if isfinite(weight):
             # The shortest decimal that reads back as this float is what its writer meant.
             exact = Fraction(float.__repr__(weight))
-        case Decimal() if weight.is_finite() and abs(weight.adjusted()) <= _DIGITS:
+        case Decimal() if weight.is_finite() and weight:
+            # Before it is written out: an exponent can name more digits than memory holds.
+            _check_digits(name, abs(weight.adjusted()))
             exact = Fraction(weight)
         case int() | Fraction():
             exact = Fraction(weight)
+            bits = max(exact.numerator.bit_length(), exact.denominator.bit_length())
+            _check_digits(name, bits * 3 // 10)
     if exact <= 0:
         raise InvalidVoiceMixError(
             f"the weight of {name} must be a finite number above 0, not {weight!r}"
         )
     return exact
+
+
+def _check_digits(name: str, digits: int) -> None:
+    if digits > _DIGITS:
+        raise InvalidVoiceMixError(
+            f"the weight of {name} takes more than {_DIGITS} digits to write out"
+        )
 
 
 def _decimals(weights: list[Fraction]) -> list[Decimal]:

@@ -1,0 +1,117 @@
+"""Server-sent events out of bytes, by the rules of the WHATWG, however the bytes are cut.
+
+Two things differ from a browser, which may lose events: one that the stream's end cuts off is still
+given (by `SSEDecoder.finish`), and one without end is refused.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+# The largest event accepted: some minutes of uncompressed audio in one piece.
+MAX_EVENT_BYTES = 32 * 1024 * 1024
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# What a line costs besides its bytes, so that a million empty ones count too.
+_LINE_BYTES = 64
+
+
+class Event(NamedTuple):
+    """An event: its type, empty where the stream names none, and its data."""
+
+    type: bytes
+    data: bytes
+
+
+class OversizedEventError(ValueError):
+    """An event is larger than `MAX_EVENT_BYTES`."""
+
+
+class SSEDecoder:
+    """Decodes one stream. Feed it the pieces as they come.
+
+    Time is proportional to the bytes, whatever the pieces: no byte is searched twice for the same
+    line end, and a piece of an unfinished line is copied once.
+    """
+
+    def __init__(self) -> None:
+        self._unfinished: list[bytes] = []
+        self._size = 0
+        self._is_first_line = True
+        self._skip_line_feed = False
+        self._type = b""
+        self._data: list[bytes] = []
+
+    def feed(self, piece: bytes) -> Iterator[Event]:
+        """Give the events that `piece` completes.
+
+        Raises:
+            OversizedEventError: An event is larger than `MAX_EVENT_BYTES`.
+        """
+        size = len(piece)
+        start = 0
+        if self._skip_line_feed and size:
+            start = 1 if piece.startswith(b"\n") else 0
+            self._skip_line_feed = False
+        # A line ends at a line feed, at a carriage return, or at both together.
+        feed = _find(piece, b"\n", start)
+        carriage = _find(piece, b"\r", start)
+        while (end := min(feed, carriage)) < size:
+            event = self._line(piece[start:end])
+            start = end + 1
+            if end == carriage:
+                if start == size:
+                    self._skip_line_feed = True
+                elif start == feed:
+                    start += 1
+                carriage = _find(piece, b"\r", start)
+            if feed < start:
+                feed = _find(piece, b"\n", start)
+            if event is not None:
+                yield event
+        if start < size:
+            self._unfinished.append(piece[start:])
+            self._grow(size - start)
+
+    def finish(self) -> Event | None:
+        """Give the event that the stream ended in, if it did."""
+        if self._unfinished:
+            self._line(b"")
+        return self._dispatch()
+
+    def _line(self, line: bytes) -> Event | None:
+        """Take in a line without its end; give the event that it completes."""
+        self._grow(len(line) + _LINE_BYTES)
+        if self._unfinished:
+            self._unfinished.append(line)
+            line = b"".join(self._unfinished)
+            self._unfinished.clear()
+        if self._is_first_line:
+            self._is_first_line = False
+            line = line.removeprefix(_BYTE_ORDER_MARK)
+        if not line:
+            return self._dispatch()
+        name, _, value = line.partition(b":")
+        if name == b"data":
+            self._data.append(value.removeprefix(b" "))
+        elif name == b"event":
+            self._type = value.removeprefix(b" ")
+        # Anything else is a comment (no name), `id`, `retry`, or unknown, and means nothing here.
+        return None
+
+    def _dispatch(self) -> Event | None:
+        event = Event(self._type, b"\n".join(self._data)) if self._data else None
+        self._type = b""
+        self._data.clear()
+        self._size = 0
+        return event
+
+    def _grow(self, size: int) -> None:
+        self._size += size
+        if self._size > MAX_EVENT_BYTES:
+            raise OversizedEventError(f"an event is larger than {MAX_EVENT_BYTES} bytes")
+
+
+def _find(piece: bytes, byte: bytes, start: int) -> int:
+    """Return where `byte` is, or the length of `piece`: the search then need not be repeated."""
+    found = piece.find(byte, start)
+    return len(piece) if found < 0 else found

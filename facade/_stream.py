@@ -1,0 +1,219 @@
+"""The events of a streamed answer into audio and word timings.
+
+Four shapes of events have been seen. The contract's holds audio in `b64`, that of the live service
+in `delta` (with word timings in events of their own), an older one in `audio`; a stream ends with
+the event `[DONE]`, or in the older shape with one of type `done`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from facade._failures import empty_audio, failure_in_event
+from facade._sse import Event, OversizedEventError, SSEDecoder
+from facade.errors import MalformedStreamError, StreamInterruptedError
+from facade.formats import AudioFormat
+
+_AUDIO = "conversation.item.audio_output.delta"
+_WORDS = "conversation.item.word_timestamps"
+_CHUNK = "audio.tts.chunk"
+_FAILED = "conversation.item.tts.failed"
+
+
+@dataclass(frozen=True, slots=True)
+class WordTiming:
+    """When a word is spoken.
+
+    Attributes:
+        word: The word, as the service writes it.
+        start_s: Seconds from the beginning of the utterance to its beginning.
+        end_s: Seconds from the beginning of the utterance to its end.
+    """
+
+    word: str
+    start_s: float
+    end_s: float
+
+
+class StreamDecoder:
+    """Decodes one streamed answer. Feed it the pieces as they come.
+
+    Attributes:
+        audio_bytes: Bytes of audio given so far.
+        words: Word timings so far.
+        has_ended: Whether the end mark has come.
+    """
+
+    def __init__(
+        self, form: AudioFormat, headers: Mapping[str, str], redact: Callable[[bytes], bytes]
+    ) -> None:
+        """Begin a stream.
+
+        Args:
+            form: The format of its audio.
+            headers: The answer's headers, names in lower case, for the ids that errors carry.
+            redact: Takes the key out of what the service says.
+        """
+        self.audio_bytes = 0
+        self.words: list[WordTiming] = []
+        self.has_ended = False
+        self._frame_bytes = form.frame_bytes or 1
+        self._part_of_frame = b""
+        self._events = SSEDecoder()
+        self._event_number = 0
+        self._headers = headers
+        self._redact = redact
+        self._ids = {"request_id": headers.get("x-request-id"), "cf_ray": headers.get("cf-ray")}
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        """Give the audio that `piece` completes, in whole samples.
+
+        Raises:
+            APIError: The service says in the stream that something is wrong.
+            MalformedStreamError: An event cannot be read.
+            EmptyAudioError: The stream has ended without audio.
+        """
+        events = self._events.feed(piece)
+        while not self.has_ended:
+            try:
+                event = next(events, None)
+            except OversizedEventError as error:
+                self._event_number += 1
+                raise self._malformed(str(error)) from error
+            if event is None:
+                return
+            audio = self._audio_in(event)
+            if audio:
+                yield audio
+
+    def finish(self) -> Iterator[bytes]:
+        """Give the audio that the end of the bytes completes.
+
+        Raises:
+            StreamInterruptedError: The end mark has not come. An event that cannot be read is then
+                taken for one that was cut off.
+        """
+        if self.has_ended:
+            return
+        event = self._events.finish()
+        if event is not None:
+            try:
+                audio = self._audio_in(event)
+            except MalformedStreamError:
+                audio = b""
+            if audio:
+                yield audio
+        if not self.has_ended:
+            raise StreamInterruptedError(
+                "the stream ended before its end mark, so its audio is not whole",
+                bytes_received=self.audio_bytes,
+                **self._ids,
+            )
+
+    def _audio_in(self, event: Event) -> bytes:
+        """Take in an event; return the audio in it as far as it is whole samples."""
+        self._event_number += 1
+        if event.data == b"[DONE]":
+            return self._end()
+        if event.type == b"error":
+            raise failure_in_event(self._redact(event.data), self._headers)
+        try:
+            fields = _FIELDS.decode(event.data)
+        except (msgspec.DecodeError, RecursionError) as error:
+            fields = self._fields_of_other(event, error)
+        if fields.error is not None or fields.type in ("error", _FAILED):
+            raise failure_in_event(self._redact(event.data), self._headers)
+        if fields.type == _AUDIO:
+            audio = fields.delta
+        elif fields.object == _CHUNK:
+            audio = fields.b64
+        elif fields.type == "delta":
+            audio = fields.audio
+        elif fields.type == _WORDS:
+            self._take_words(event)
+            return b""
+        elif fields.type == "done":
+            return self._end()
+        else:
+            # The service may come to say more than is known today.
+            return b""
+        if audio is None:
+            raise self._malformed("it has no audio")
+        return self._whole_samples(audio)
+
+    def _fields_of_other(self, event: Event, error: Exception) -> "_Fields":
+        """Let an event pass that fails on fields which mean nothing in it; refuse all others."""
+        try:
+            fields = _ANYTHING.decode(event.data)
+        except (msgspec.DecodeError, RecursionError):
+            raise self._malformed(f"it is no JSON object: {error}") from error
+        if fields.object == _CHUNK or fields.type in (_AUDIO, "delta"):
+            raise self._malformed(str(error)) from error
+        return _Fields(type=str(fields.type), error=fields.error)
+
+    def _take_words(self, event: Event) -> None:
+        try:
+            said = _WORD_LISTS.decode(event.data)
+            said = said.timestamps or said
+            timings = zip(said.words, said.start_seconds, said.end_seconds, strict=True)
+            self.words += [WordTiming(*timing) for timing in timings]
+        except ValueError as error:
+            raise self._malformed(f"its word timings cannot be read: {error}") from error
+
+    def _whole_samples(self, audio: bytes) -> bytes:
+        if self._part_of_frame:
+            audio = self._part_of_frame + audio
+        rest = len(audio) % self._frame_bytes
+        self._part_of_frame = audio[len(audio) - rest :]
+        audio = audio[: len(audio) - rest] if rest else audio
+        self.audio_bytes += len(audio)
+        return audio
+
+    def _end(self) -> bytes:
+        self.has_ended = True
+        if self._part_of_frame:
+            raise self._malformed("the stream ends inside a sample")
+        if not self.audio_bytes:
+            raise empty_audio(self._headers)
+        return b""
+
+    def _malformed(self, how: str) -> MalformedStreamError:
+        return MalformedStreamError(
+            f"event {self._event_number} of the stream cannot be read: {how}",
+            event_number=self._event_number,
+            bytes_received=self.audio_bytes,
+            **self._ids,
+        )
+
+
+class _Fields(msgspec.Struct):
+    """What an event may hold, in one pass over its bytes: msgspec reads base64 strictly."""
+
+    type: str | None = None
+    object: str | None = None
+    delta: bytes | None = None
+    b64: bytes | None = None
+    audio: bytes | None = None
+    error: Any = None
+
+
+class _Anything(msgspec.Struct):
+    type: Any = None
+    object: Any = None
+    error: Any = None
+
+
+class _WordLists(msgspec.Struct):
+    """Both places where the lists have been seen."""
+
+    words: list[str] = []
+    start_seconds: list[float] = []
+    end_seconds: list[float] = []
+    timestamps: "_WordLists | None" = None
+
+
+_FIELDS = msgspec.json.Decoder(_Fields)
+_ANYTHING = msgspec.json.Decoder(_Anything)
+_WORD_LISTS = msgspec.json.Decoder(_WordLists)

@@ -1,0 +1,130 @@
+"""What the tests share: every test of a client's behaviour runs on both clients."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, Protocol, TypeVar
+
+import pytest
+import stamina
+
+from facade import AsyncSpeechClient, SpeechAudio, SpeechClient, Voice
+
+# As a key looks; no test may find it anywhere but in the Authorization header.
+KEY = "tgp_v1_sE3cReT-kEy-0123456789abcdef"
+
+_T = TypeVar("_T")
+
+
+class Speaker(ABC):
+    """One of the two clients, called as the synchronous one is."""
+
+    client: SpeechClient | AsyncSpeechClient
+
+    @abstractmethod
+    def synthesize(self, text: str = "Hello.", **options: Any) -> SpeechAudio:
+        """Call `synthesize`, by default with the least that there is."""
+
+    @abstractmethod
+    def list_voices(self, model: str | None = None) -> list[Voice]:
+        """Call `list_voices`."""
+
+    @abstractmethod
+    def enter(self) -> object:
+        """Begin a `with` or `async with` block."""
+
+    @abstractmethod
+    def leave(self) -> None:
+        """End that block."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Call `close` or `aclose`."""
+
+
+class _SyncSpeaker(Speaker):
+    def __init__(self, **settings: Any) -> None:
+        self.client: SpeechClient = SpeechClient(**settings)
+
+    def synthesize(self, text: str = "Hello.", **options: Any) -> SpeechAudio:
+        return self.client.synthesize(text, **{"voice": "af_heart", **options})
+
+    def list_voices(self, model: str | None = None) -> list[Voice]:
+        return self.client.list_voices(model)
+
+    def enter(self) -> object:
+        return self.client.__enter__()
+
+    def leave(self) -> None:
+        self.client.__exit__(None, None, None)
+
+    def close(self) -> None:
+        self.client.close()
+
+
+class _AsyncSpeaker(Speaker):
+    """Runs its client on an event loop that goes on between calls, as an application's does."""
+
+    def __init__(self, runner: asyncio.Runner, **settings: Any) -> None:
+        self._runner = runner
+        self.client: AsyncSpeechClient = AsyncSpeechClient(**settings)
+
+    def synthesize(self, text: str = "Hello.", **options: Any) -> SpeechAudio:
+        return self._run(self.client.synthesize(text, **{"voice": "af_heart", **options}))
+
+    def list_voices(self, model: str | None = None) -> list[Voice]:
+        return self._run(self.client.list_voices(model))
+
+    def enter(self) -> object:
+        return self._run(self.client.__aenter__())
+
+    def leave(self) -> None:
+        self._run(self.client.__aexit__(None, None, None))
+
+    def close(self) -> None:
+        self._run(self.client.aclose())
+
+    def _run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
+        return self._runner.run(coroutine)
+
+
+class Connect(Protocol):
+    """Builds a client for an address; it is closed when the test is over."""
+
+    def __call__(self, url: str, **settings: Any) -> Speaker: ...
+
+
+@pytest.fixture(params=["sync", "async"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Which of the two clients a test is run with."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def connect(kind: str) -> Iterator[Connect]:
+    """Build clients of one kind, then of the other."""
+    built: list[Speaker] = []
+    with asyncio.Runner() as runner:
+        build: Callable[..., Speaker] = _SyncSpeaker
+        if kind == "async":
+
+            def build(**settings: Any) -> Speaker:
+                return _AsyncSpeaker(runner, **settings)
+
+        def connect(url: str, **settings: Any) -> Speaker:
+            speaker = build(**{"api_key": KEY, "base_url": url, **settings})
+            built.append(speaker)
+            return speaker
+
+        yield connect
+        for speaker in built:
+            speaker.close()
+
+
+@pytest.fixture
+def no_waits() -> Iterator[None]:
+    """Try again at once, and as often as the client's policy says."""
+    stamina.set_testing(True, attempts=1000, cap=True)
+    yield
+    stamina.set_testing(False)

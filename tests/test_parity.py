@@ -1,0 +1,61 @@
+"""The two clients are one: the same names, the same signatures, the same words."""
+
+import inspect
+import typing
+
+import pytest
+
+from facade import AsyncSpeechClient, SpeechClient
+
+# What differs, because Python's own names for it differ.
+ASYNC_NAMES = {"aclose": "close", "__aenter__": "__enter__", "__aexit__": "__exit__"}
+
+
+def public(kind: type) -> dict[str, typing.Any]:
+    """A client's public methods, and what makes it a context manager."""
+    return {
+        ASYNC_NAMES.get(name, name): value
+        for name, value in inspect.getmembers(kind, callable)
+        if not name.startswith("_") or name in ("__init__", "__enter__", "__exit__", *ASYNC_NAMES)
+    }
+
+
+SYNC, ASYNC = public(SpeechClient), public(AsyncSpeechClient)
+
+
+def test_names_are_equal() -> None:
+    assert SYNC.keys() == ASYNC.keys()
+    assert {"synthesize", "list_voices", "close", "__init__"} <= SYNC.keys()
+
+
+@pytest.mark.parametrize("name", SYNC)
+def test_parameters_are_equal(name: str) -> None:
+    ours = inspect.signature(SYNC[name]).parameters
+    theirs = inspect.signature(ASYNC[name]).parameters
+    assert list(ours.values()) == list(theirs.values())
+
+
+@pytest.mark.parametrize("name", SYNC)
+def test_docstrings_are_equal(name: str) -> None:
+    assert SYNC[name].__doc__ == ASYNC[name].__doc__
+
+
+def test_class_docstrings_are_equal() -> None:
+    assert SpeechClient.__doc__ == AsyncSpeechClient.__doc__
+
+
+@pytest.mark.parametrize("name", ["synthesize", "list_voices", "close"])
+def test_answers_are_equal(name: str) -> None:
+    assert inspect.iscoroutinefunction(ASYNC[name])
+    assert not inspect.iscoroutinefunction(SYNC[name])
+    ours = typing.get_type_hints(SYNC[name])
+    assert ours == typing.get_type_hints(ASYNC[name])
+    assert "return" in ours
+
+
+@pytest.mark.parametrize("name", ["__init__", "synthesize", "list_voices"])
+def test_docstring_names_every_parameter(name: str) -> None:
+    # `inspect` takes the indentation away, so that a parameter stands four spaces in.
+    doc = inspect.getdoc(SpeechClient if name == "__init__" else SYNC[name]) or ""
+    for parameter in list(inspect.signature(SYNC[name]).parameters)[1:]:
+        assert f"\n    {parameter}: " in doc

@@ -1,0 +1,332 @@
+"""What a client is built with: key, address, time limits."""
+
+import copy
+import math
+import pickle
+import traceback
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import facade
+from facade import RetryPolicy, Timeouts
+from facade._config import DEFAULT_MAX_AUDIO_BYTES, Config, Secret, secret
+from facade.errors import InvalidRequestError
+
+KEY = "tgp_v1_abcdefghijklmnopqrstuvwxyz"
+DEFAULTS: dict[str, Any] = {
+    "key": secret(KEY),
+    "base_url": None,
+    "timeouts": Timeouts(),
+    "retry": RetryPolicy(),
+    "max_audio_bytes": DEFAULT_MAX_AUDIO_BYTES,
+    "validate_voices": True,
+    "headers": None,
+    "httpx_args": None,
+    "insecure_hosts": (),
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TOGETHER_API_KEY", raising=False)
+    monkeypatch.delenv("TOGETHER_BASE_URL", raising=False)
+
+
+def read(**given: Any) -> Config:
+    return Config.read(**DEFAULTS | given)
+
+
+def refusal(**given: Any) -> InvalidRequestError:
+    with pytest.raises(InvalidRequestError) as caught:
+        read(**given)
+    return caught.value
+
+
+# --- the key -----------------------------------------------------------------------------------
+
+
+def test_the_key_is_kept() -> None:
+    assert read().key == KEY
+
+
+def test_the_environment_is_read_when_a_client_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOGETHER_API_KEY", KEY)
+    monkeypatch.setenv("TOGETHER_BASE_URL", "https://one.example/v1")
+    config = read(key=None)
+    assert (str(config.key), str(config.base_url)) == (KEY, "https://one.example/v1")
+    monkeypatch.setenv("TOGETHER_API_KEY", "another")
+    monkeypatch.setenv("TOGETHER_BASE_URL", "")
+    config = read(key=None)
+    assert (str(config.key), str(config.base_url)) == ("another", "https://api.together.ai/v1")
+    config = read(key=secret("given"), base_url="https://two.example")
+    assert (str(config.key), str(config.base_url)) == ("given", "https://two.example")
+
+
+# Each holds "sesame", which must be seen nowhere.
+BAD_KEYS: dict[str, tuple[object, str]] = {
+    "newline": ("sesame-1234\n", "has a space or a line end around it; strip it"),
+    "space before": (" sesame-1234", "has a space or a line end around it; strip it"),
+    "space inside": ("open sesame", "no printable ASCII character, or a space"),
+    "newline inside": ("open\nsesame", "no printable ASCII character, or a space"),
+    "NUL": ("sesame\0", "no printable ASCII character, or a space"),
+    "not ASCII": ("sesame\u2026", "no printable ASCII character, or a space"),
+    "half a character": ("sesame\udc80", "no printable ASCII character, or a space"),
+    "bytes": (b"sesame", "is empty, or no string"),
+    "list": (["sesame"], "is empty, or no string"),
+    "empty": ("", "is empty, or no string"),
+    "blank": (" \n", "is empty, or no string"),
+}
+
+
+def frames_of_ours(error: BaseException) -> str:
+    """The traceback as error reporters show it, with local variables, as far as it is ours."""
+    home = str(Path(facade.__file__).parent)
+    ours = [
+        frame
+        for frame in traceback.walk_tb(error.__traceback__)
+        if frame[0].f_code.co_filename.startswith(home)
+    ]
+    assert ours
+    return "".join(traceback.StackSummary.extract(iter(ours), capture_locals=True).format())
+
+
+@pytest.mark.parametrize("case", BAD_KEYS)
+def test_a_key_that_cannot_be_one_is_refused_and_not_shown(case: str) -> None:
+    key, reason = BAD_KEYS[case]
+    error = refusal(key=secret(key))
+    assert error.param == "api_key"
+    assert reason in error.message
+    assert "TOGETHER_API_KEY" in error.message or reason != "is empty, or no string"
+    shown = f"{error} {error!r} {vars(error)} {error.args} {frames_of_ours(error)}"
+    assert "sesame" not in shown
+    assert error.__cause__ is None
+    assert error.__context__ is None
+
+
+def test_a_key_is_asked_for_by_name() -> None:
+    error = refusal(key=None)
+    assert str(error) == (
+        "api_key: is empty, or no string; pass it, or set the environment variable TOGETHER_API_KEY"
+    )
+
+
+def test_a_bad_key_in_the_environment_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOGETHER_API_KEY", "open sesame")
+    error = refusal(key=None)
+    assert "sesame" not in f"{error} {frames_of_ours(error)}"
+
+
+@pytest.mark.parametrize("param", ["base_url", "headers", "httpx_args", "timeouts"])
+def test_other_mistakes_do_not_show_the_key(param: str) -> None:
+    error = refusal(**{param: 7})
+    assert KEY not in f"{error} {frames_of_ours(error)}"
+
+
+def test_a_key_shows_itself_nowhere() -> None:
+    config = read(headers={"x-trace": "t"}, httpx_args={"proxy": f"http://{KEY}@h:1"})
+    for shown in (repr(config), str(config), repr(config.key), repr({"key": config.key})):
+        assert KEY not in shown
+    assert repr(secret(KEY)) == "'[secret]'"
+    assert secret(None) is None
+
+
+@pytest.mark.parametrize("travel", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_a_key_does_not_travel(travel: Callable[[object], object]) -> None:
+    with pytest.raises(TypeError, match="a key cannot be pickled or copied"):
+        travel(Secret(KEY))
+
+
+# --- the address -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("base_url", "used", "address"),
+    [
+        (None, "https://api.together.ai/v1", "api.together.ai:443"),
+        ("https://api.together.ai", "https://api.together.ai/v1", "api.together.ai:443"),
+        ("https://api.together.ai/", "https://api.together.ai/v1", "api.together.ai:443"),
+        ("https://api.together.xyz", "https://api.together.xyz/v1", "api.together.xyz:443"),
+        ("https://api.together.xyz/v1", "https://api.together.xyz/v1", "api.together.xyz:443"),
+        ("https://API.together.ai/v2", "https://api.together.ai/v2", "api.together.ai:443"),
+        ("https://proxy.example", "https://proxy.example", "proxy.example:443"),
+        ("https://proxy.example:8443/a@b", "https://proxy.example:8443/a@b", "proxy.example:8443"),
+        ("http://localhost:8000", "http://localhost:8000", "localhost:8000"),
+        ("http://speech.localhost", "http://speech.localhost", "speech.localhost:80"),
+        ("http://127.0.0.1:8000/v1/", "http://127.0.0.1:8000/v1/", "127.0.0.1:8000"),
+        ("http://127.8.8.8", "http://127.8.8.8", "127.8.8.8:80"),
+        ("http://[::1]:8000", "http://[::1]:8000", "::1:8000"),
+        ("http://10.0.0.7:8000", "http://10.0.0.7:8000", "10.0.0.7:8000"),
+        ("http://tts.internal", "http://tts.internal", "tts.internal:80"),
+    ],
+)
+def test_the_address_is_what_was_given(base_url: str | None, used: str, address: str) -> None:
+    config = read(base_url=base_url, insecure_hosts=("10.0.0.7", "tts.internal"))
+    assert str(config.base_url) == used
+    assert config.address == address
+
+
+@pytest.mark.parametrize(
+    ("base_url", "reason"),
+    [
+        ("", "'' is no http(s) URL"),
+        ("api.together.ai/v1", "is no http(s) URL"),
+        ("ftp://api.together.ai", "is no http(s) URL"),
+        ("https://", "is no http(s) URL"),
+        ("https:///v1", "is no http(s) URL"),
+        ("https://host:port/", "is no URL: Invalid port"),
+        ("https://host\n/", "is no URL: Invalid non-printable ASCII character"),
+        ("https://h/v1?key=1", "must end after its path"),
+        ("https://h/v1?", "must end after its path"),
+        ("https://h/v1#x", "must end after its path"),
+        ("https://h/v1#", "must end after its path"),
+        ("http://api.together.ai/v1", "insecure_hosts=('api.together.ai',)"),
+        ("http://10.0.0.7", "insecure_hosts=('10.0.0.7',)"),
+        ("http://0.0.0.0", "insecure_hosts=('0.0.0.0',)"),
+        ("http://localhost.example", "insecure_hosts=('localhost.example',)"),
+        (7, "must be a string, not 7"),
+        (b"https://h", "must be a string, not b'https://h'"),
+        (httpx.URL("https://h"), "must be a string, not URL('https://h')"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused(base_url: object, reason: str) -> None:
+    error = refusal(base_url=base_url)
+    assert error.param == "base_url"
+    assert reason in error.message
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "https://user:sesame@host/v1",
+        "https://sesame@host/v1",
+        "https://user:sesame@host:port/v1",
+        "http://user:sesame@localhost",
+        "//user:sesame@host",
+    ],
+)
+def test_a_password_in_the_address_is_refused_and_not_repeated(base_url: str) -> None:
+    error = refusal(base_url=base_url)
+    assert str(error) == "base_url: must not hold a user name or password"
+
+
+def test_hosts_are_named_whole() -> None:
+    error = refusal(base_url="http://internal", insecure_hosts="tts.internal")
+    assert str(error) == (
+        "insecure_hosts: must be a collection of names, such as ('tts.internal',)"
+    )
+
+
+# --- headers, httpx_args, limits ---------------------------------------------------------------
+
+
+def test_headers_are_added_to_ours() -> None:
+    headers = read(headers={"X-Trace": "a b\tc", "x-empty": ""}).headers
+    assert headers["x-trace"] == "a b\tc"
+    assert headers["x-empty"] == ""
+    assert headers["accept-encoding"] == "identity"
+    assert headers["user-agent"].startswith("together-speech/")
+
+
+def test_a_user_agent_of_the_caller_s_takes_the_place_of_ours() -> None:
+    sent = httpx.Headers(dict(read(headers={"User-Agent": "mine"}).headers))
+    assert sent.get_list("user-agent") == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        ({"Authorization": "Bearer x"}, "'Authorization' is set by the client"),
+        ({"ACCEPT-ENCODING": "gzip"}, "is set by the client"),
+        ({"content-type": "x"}, "is set by the client"),
+        ({"Content-Length": "1"}, "is set by the client"),
+        ({"transfer-encoding": "chunked"}, "is set by the client"),
+        ({"x": 1}, "must be a string, and its value too"),
+        ({1: "x"}, "must be a string, and its value too"),
+        *(
+            ({name: "x"}, "a character that no header may have")
+            for name in ("", " x", "x y", "x:", "x\n", "ü")
+        ),
+        *(
+            ({"x": value}, "a character that no header may have")
+            for value in (" x", "x ", "x\n", "x\r\ny: z", "x\0", "ü", "\x7f")
+        ),
+        ([("x", "y")], "must be a mapping, not list"),
+        ("x", "must be a mapping, not str"),
+    ],
+)
+def test_headers_that_are_ours_or_cannot_be_sent_are_refused(headers: object, reason: str) -> None:
+    error = refusal(headers=headers)
+    assert error.param == "headers"
+    assert reason in error.message
+
+
+def test_httpx_args_are_handed_on_as_a_copy() -> None:
+    given = {"proxy": "http://localhost:3128", "verify": False}
+    config = read(httpx_args=given)
+    assert config.httpx_args == given
+    given.clear()
+    assert config.httpx_args
+    assert read().httpx_args == {}
+
+
+@pytest.mark.parametrize(
+    ("httpx_args", "reason"),
+    [
+        ({"timeout": 5}, "'timeout' is the client's; use timeouts"),
+        ({"headers": {}}, "use headers"),
+        ({"auth": ("a", "b")}, "use api_key"),
+        ({"base_url": "x"}, "use base_url"),
+        ({"follow_redirects": True}, "neither text nor key may go to another address"),
+        ({"event_hooks": {}}, "use a transport of your own"),
+        ([("verify", False)], "must be a mapping, not list"),
+    ],
+)
+def test_httpx_args_that_are_the_client_s_are_refused(httpx_args: object, reason: str) -> None:
+    error = refusal(httpx_args=httpx_args)
+    assert error.param == "httpx_args"
+    assert reason in error.message
+
+
+@pytest.mark.parametrize(
+    ("param", "value", "reason"),
+    [
+        ("max_audio_bytes", 0, "must be a number of bytes from 1, not 0"),
+        ("max_audio_bytes", 1e6, "not 1000000.0"),
+        ("max_audio_bytes", True, "not True"),
+        ("timeouts", 5, "must be Timeouts, not 5"),
+        ("timeouts", None, "must be Timeouts, not None"),
+        ("retry", 3, "must be RetryPolicy, not 3"),
+    ],
+)
+def test_a_limit_of_the_wrong_kind_is_refused(param: str, value: object, reason: str) -> None:
+    error = refusal(**{param: value})
+    assert error.param == param
+    assert reason in error.message
+
+
+@pytest.mark.parametrize("name", ["connect_s", "read_s", "total_s"])
+@pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, 1_000_001, 10**400, "5", None, True])
+def test_a_time_limit_that_makes_no_sense_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        Timeouts(**{name: value})
+    assert caught.value.param == f"timeouts.{name}"
+    assert caught.value.message == (f"must be above 0 and at most 1,000,000 seconds, not {value!r}")
+
+
+def test_time_limits_are_values_and_travel() -> None:
+    limits = Timeouts(connect_s=0.5, read_s=1, total_s=1_000_000)
+    assert pickle.loads(pickle.dumps(limits)) == limits  # noqa: S301
+    assert Timeouts() == Timeouts(connect_s=10, read_s=120, total_s=600)
+
+
+def test_a_copy_that_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def not_installed(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("facade._config.version", not_installed)
+    assert read().headers["user-agent"].startswith("together-speech/unknown python/")

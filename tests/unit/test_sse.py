@@ -1,0 +1,89 @@
+"""Server-sent events out of bytes."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facade import _sse
+from facade._sse import Event, OversizedEventError, SSEDecoder
+
+
+def decode(*pieces: bytes) -> list[Event]:
+    decoder = SSEDecoder()
+    events = [event for piece in pieces for event in decoder.feed(piece)]
+    last = decoder.finish()
+    return events if last is None else [*events, last]
+
+
+@pytest.mark.parametrize(
+    ("stream", "events"),
+    [
+        (b"data: a\n\n", [(b"", b"a")]),
+        (b"data:a\n\n", [(b"", b"a")]),
+        (b"data:  a\n\n", [(b"", b" a")]),
+        (b"data: a\r\n\r\n", [(b"", b"a")]),
+        (b"data: a\r\r", [(b"", b"a")]),
+        (b"data: a\r\n\n", [(b"", b"a")]),
+        (b"data: a\n\r\n", [(b"", b"a")]),
+        (b"data: a\r\rdata: b\n\ndata: c\r\n\r\n", [(b"", b"a"), (b"", b"b"), (b"", b"c")]),
+        (b"\xef\xbb\xbfdata: a\n\n", [(b"", b"a")]),
+        (b"data: a\ndata: b\n\n", [(b"", b"a\nb")]),
+        (b"data\n\n", [(b"", b"")]),
+        (b"data: a\ndata\n\n", [(b"", b"a\n")]),
+        (b"event: error\ndata: a\n\ndata: b\n\n", [(b"error", b"a"), (b"", b"b")]),
+        (b"event:error\ndata: a\n\n", [(b"error", b"a")]),
+        (b"event: lost\n\ndata: b\n\n", [(b"", b"b")]),
+        (b": a comment\n\n:\ndata: a\n\n", [(b"", b"a")]),
+        (b"id: 1\nretry: 10\nunknown: x\ndata: a\n\n", [(b"", b"a")]),
+        (b"id: 1\n\nretry: 10\n\ndata: a\n\n", [(b"", b"a")]),
+        (b"\n\n\n", []),
+        (b"", []),
+        (b"data: a", [(b"", b"a")]),
+        (b"data: a\n", [(b"", b"a")]),
+        (b"data: a\r", [(b"", b"a")]),
+        (b"data: x: y\n\n", [(b"", b"x: y")]),
+    ],
+)
+def test_events_are_read_whole_and_byte_by_byte(
+    stream: bytes, events: list[tuple[bytes, bytes]]
+) -> None:
+    assert decode(stream) == events
+    assert decode(*(stream[at : at + 1] for at in range(len(stream)))) == events
+
+
+_LINES = st.sampled_from(
+    [b"data: a", b"data:b", b"data", b"event: x", b": c", b"id: 1", b"", b"", b"data: \xef\xbb\xbf"]
+)
+_ENDS = st.sampled_from([b"\n", b"\r", b"\r\n"])
+
+
+@given(
+    st.lists(st.tuples(_LINES, _ENDS)).map(lambda lines: b"".join(a + b for a, b in lines)),
+    st.data(),
+)
+def test_no_cut_changes_the_events(stream: bytes, data: st.DataObject) -> None:
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)))))
+    pieces = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
+    assert decode(*pieces) == decode(stream)
+
+
+@given(st.lists(st.binary()))
+def test_no_bytes_raise(pieces: list[bytes]) -> None:
+    decode(*pieces)
+
+
+@pytest.mark.parametrize(
+    "piece", [b"data: aaaaaaaaaaaaaaaa", b"data: a\n", b": a comment\n", b"\r\n:\r"], ids=repr
+)
+def test_what_never_ends_is_refused(piece: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_sse, "MAX_EVENT_BYTES", 4096)
+    if piece.startswith(b"\r\n"):
+        assert decode(*([piece] * 1000)) == []
+        return
+    with pytest.raises(OversizedEventError, match="4096"):
+        decode(*([piece] * 1000))
+
+
+def test_many_events_that_are_small_enough_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_sse, "MAX_EVENT_BYTES", 4096)
+    assert len(decode(*[b"data: " + b"a" * 3000 + b"\n\n"] * 100)) == 100

@@ -1,0 +1,290 @@
+"""The events of a streamed answer into audio and word timings."""
+
+import json
+from base64 import b64encode
+from collections.abc import Callable, Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facade import (
+    APIError,
+    AudioFormat,
+    EmptyAudioError,
+    MalformedStreamError,
+    SpeechError,
+    StreamInterruptedError,
+)
+from facade._stream import StreamDecoder, WordTiming
+
+S16 = AudioFormat("raw", "pcm_s16le", 24000, 1)
+HEADERS = {"x-request-id": "req-1", "cf-ray": "ray-1"}
+DONE = b"data: [DONE]\n\n"
+
+
+def event(document: object) -> bytes:
+    return b"data: " + json.dumps(document).encode() + b"\n\n"
+
+
+def shape_a(audio: bytes) -> bytes:
+    text = b64encode(audio).decode()
+    return event({"object": "audio.tts.chunk", "model": "cartesia/sonic", "b64": text})
+
+
+def shape_b(audio: bytes) -> bytes:
+    text = b64encode(audio).decode()
+    return event(
+        {"type": "conversation.item.audio_output.delta", "item_id": "tts_1", "delta": text}
+    )
+
+
+def shape_c(audio: bytes) -> bytes:
+    return event({"type": "delta", "audio": b64encode(audio).decode()})
+
+
+def words(*timings: tuple[str, float, float], is_nested: bool = False) -> bytes:
+    names, starts, ends = zip(*timings, strict=True) if timings else ((), (), ())
+    lists = {"words": names, "start_seconds": starts, "end_seconds": ends}
+    fields = {"timestamps": lists} if is_nested else lists
+    return event({"type": "conversation.item.word_timestamps", **fields})
+
+
+SHAPES = {
+    "A": (shape_a, DONE),
+    "B": (shape_b, DONE),
+    "C": (shape_c, event({"type": "done"})),
+}
+shapes = pytest.mark.parametrize(("shape", "end"), SHAPES.values(), ids=SHAPES)
+
+Shape = Callable[[bytes], bytes]
+
+
+def a_decoder(form: AudioFormat = S16) -> StreamDecoder:
+    return StreamDecoder(form, HEADERS, lambda said: said.replace(b"the-key", b"[secret]"))
+
+
+def decode(pieces: Iterable[bytes], decoder: StreamDecoder) -> bytes:
+    """Feed it all, and return the audio; what it raises carries the audio before as a note."""
+    audio = b""
+    try:
+        for piece in pieces:
+            for samples in decoder.feed(piece):
+                audio += samples
+        for samples in decoder.finish():
+            audio += samples
+    except SpeechError as error:
+        error.add_note(audio.hex())
+        raise
+    return audio
+
+
+def audio_before(error: SpeechError) -> bytes:
+    return bytes.fromhex(error.__notes__[-1])
+
+
+@shapes
+def test_the_audio_of_every_shape(shape: Shape, end: bytes) -> None:
+    decoder = a_decoder()
+    assert decode([shape(b"ab"), shape(b"cdef") + end], decoder) == b"abcdef"
+    assert decoder.has_ended
+    assert decoder.audio_bytes == 6
+
+
+@shapes
+def test_what_follows_the_end_mark_means_nothing(shape: Shape, end: bytes) -> None:
+    assert decode([shape(b"ab") + end + shape(b"cd"), b"data: nonsense\n\n"], a_decoder()) == b"ab"
+
+
+def test_an_end_mark_that_ends_with_the_bytes_counts() -> None:
+    assert decode([shape_b(b"ab"), b"data: [DONE]"], a_decoder()) == b"ab"
+
+
+@shapes
+@given(
+    chunks=st.lists(st.binary(max_size=40), min_size=1).filter(
+        lambda chunks: sum(map(len, chunks)) % 2 == 0 and any(chunks)
+    ),
+    data=st.data(),
+)
+def test_no_cut_changes_the_audio(
+    shape: Shape, end: bytes, chunks: list[bytes], data: st.DataObject
+) -> None:
+    stream = b"".join(map(shape, chunks)) + end
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)))))
+    pieces = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
+    assert decode(pieces, a_decoder()) == b"".join(chunks)
+
+
+@shapes
+@given(
+    chunks=st.lists(st.binary(min_size=1, max_size=40), min_size=1).filter(
+        lambda chunks: sum(map(len, chunks)) % 2 == 0
+    ),
+    data=st.data(),
+)
+def test_a_stream_that_is_cut_short_gives_the_audio_before_and_raises(
+    shape: Shape, end: bytes, chunks: list[bytes], data: st.DataObject
+) -> None:
+    stream = b"".join(map(shape, chunks)) + end
+    # The line ends after the end mark add nothing to it.
+    kept = stream[: data.draw(st.integers(0, len(stream.rstrip()) - 1))]
+    with pytest.raises(StreamInterruptedError) as caught:
+        decode([kept], a_decoder())
+    whole = kept.count(b"\n\n") + kept.endswith((b"}", b"}\n"))
+    expected = b"".join(chunks[:whole])
+    expected = expected[: len(expected) - len(expected) % 2]
+    assert audio_before(caught.value) == expected
+    assert caught.value.bytes_received == len(expected)
+    assert caught.value.request_id == "req-1"
+
+
+def test_samples_come_whole() -> None:
+    decoder = a_decoder(AudioFormat("raw", "pcm_f32le", 44100, 1))
+    given_out = [list(decoder.feed(shape_b(audio))) for audio in (b"abc", b"d", b"efghi", b"jkl")]
+    assert given_out == [[], [b"abcd"], [b"efgh"], [b"ijkl"]]
+
+
+def test_samples_of_an_unknown_format_pass_as_they_come() -> None:
+    assert list(a_decoder(AudioFormat("raw")).feed(shape_b(b"abc"))) == [b"abc"]
+
+
+def test_a_stream_that_ends_inside_a_sample_is_malformed() -> None:
+    with pytest.raises(MalformedStreamError, match="inside a sample") as caught:
+        decode([shape_b(b"abc") + DONE], a_decoder())
+    assert audio_before(caught.value) == b"ab"
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [DONE, event({"type": "done"}), shape_b(b"") + DONE, words(("a", 0, 1)) + DONE],
+    ids=["A and B", "C", "empty chunk", "words only"],
+)
+def test_a_stream_without_audio_is_empty(stream: bytes) -> None:
+    with pytest.raises(EmptyAudioError) as caught:
+        decode([stream], a_decoder())
+    assert caught.value.request_id == "req-1"
+
+
+def test_words_grow_in_order_as_they_come() -> None:
+    decoder = a_decoder()
+    decode(
+        [
+            words(("Hello", 0.0, 0.4)) + shape_b(b"ab"),
+            words(("big", 1, 1.5), ("world", 1.5, 2), is_nested=True) + DONE,
+        ],
+        decoder,
+    )
+    assert decoder.words == [
+        WordTiming("Hello", 0.0, 0.4),
+        WordTiming("big", 1.0, 1.5),
+        WordTiming("world", 1.5, 2.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stream", "message", "kind", "code"),
+    [
+        (b"event: error\ndata: it broke\n\n", "it broke", None, None),
+        (b'event: error\ndata: {"message": "it broke"}\n\n', "it broke", None, None),
+        (event({"error": {"message": "it broke", "type": "t", "code": "c"}}), "it broke", "t", "c"),
+        (event({"error": "it broke"}), "it broke", None, None),
+        (
+            event({"type": "conversation.item.tts.failed", "error": {"message": "it broke"}}),
+            "it broke",
+            None,
+            None,
+        ),
+        (event({"type": "error", "message": "it broke", "code": 7}), "it broke", "error", "7"),
+        (event({"type": "error", "delta": 5, "error": "it broke"}), "it broke", "error", None),
+        (event({"type": "error", "error": {"message": "say the-key"}}), "say [secret]", None, None),
+        (b"event: error\ndata:\n\n", "did not say which", None, None),
+    ],
+)
+def test_an_error_in_the_stream_is_raised_as_the_services_own(
+    stream: bytes, message: str, kind: str | None, code: str | None
+) -> None:
+    with pytest.raises(APIError) as caught:
+        decode([shape_b(b"ab") + stream + DONE], a_decoder())
+    assert message in caught.value.message
+    assert (caught.value.type, caught.value.code) == (kind, code)
+    assert (caught.value.request_id, caught.value.cf_ray) == ("req-1", "ray-1")
+    assert audio_before(caught.value) == b"ab"
+    assert "the-key" not in caught.value.body
+
+
+AUDIO = "conversation.item.audio_output.delta"
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        b"data: {\n\n",
+        b"data: nonsense\n\n",
+        b"data: [1]\n\n",
+        b'data: "text"\n\n',
+        b"data: 5\n\n",
+        b"data: null\n\n",
+        b"data: \xff\n\n",
+        b"data: " + b'{"a":' * 100_000 + b"\n\n",
+        event({"type": AUDIO}),
+        event({"type": AUDIO, "delta": None}),
+        event({"type": AUDIO, "delta": 5}),
+        event({"type": AUDIO, "delta": ["YWI="]}),
+        event({"type": AUDIO, "delta": "YWI"}),
+        event({"type": AUDIO, "delta": "YW I="}),
+        event({"type": AUDIO, "delta": "YWI=\n"}),
+        event({"type": AUDIO, "delta": "YW-_"}),
+        event({"type": AUDIO, "delta": "YWI=YWI="}),
+        event({"object": "audio.tts.chunk"}),
+        event({"object": "audio.tts.chunk", "b64": "?"}),
+        event({"type": "delta"}),
+        event({"type": "delta", "audio": "?"}),
+        words(("a", 0, 1)).replace(b"[1]", b"[]"),
+        words(("a", 0, 1)).replace(b"[1]", b'["x"]'),
+        words(("a", 0, 1)).replace(b'["a"]', b"[1]"),
+    ],
+    ids=lambda stream: stream[:80],
+)
+def test_an_event_that_cannot_be_read_says_which(stream: bytes) -> None:
+    with pytest.raises(MalformedStreamError) as caught:
+        decode([shape_b(b"ab"), b": a comment\n\n", stream + DONE], a_decoder())
+    assert caught.value.event_number == 2
+    assert "event 2 " in str(caught.value)
+    assert caught.value.bytes_received == 2
+    assert caught.value.cf_ray == "ray-1"
+    assert audio_before(caught.value) == b"ab"
+
+
+def test_an_event_without_end_is_malformed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("facade._sse.MAX_EVENT_BYTES", 4096)
+    with pytest.raises(MalformedStreamError, match="larger than 4096") as caught:
+        decode([shape_b(b"ab"), b"data: "] + [b"a" * 100] * 50, a_decoder())
+    assert caught.value.event_number == 2
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        event({"type": "conversation.item.audio_output.done", "item_id": "tts_1"}),
+        event({"type": "session.created", "delta": 5, "audio": {}, "object": 1}),
+        event({}),
+        event({"error": None}),
+        b"event: ping\ndata: {}\n\n",
+        b"id: 7\nretry: 100\n\n",
+    ],
+)
+def test_what_is_unknown_is_passed_over(unknown: bytes) -> None:
+    assert decode([shape_b(b"ab") + unknown + shape_b(b"cd") + DONE], a_decoder()) == b"abcd"
+
+
+def test_base64_may_be_written_with_escaped_slashes() -> None:
+    stream = shape_b(b"\xff\xff\xff\xff").replace(b"/", b"\\/")
+    assert b"\\/" in stream
+    assert decode([stream + DONE], a_decoder()) == b"\xff\xff\xff\xff"
+
+
+@given(st.lists(st.binary()))
+def test_no_bytes_raise_anything_but_ours(pieces: list[bytes]) -> None:
+    with pytest.raises(SpeechError):
+        decode(pieces, a_decoder())
