@@ -7,6 +7,7 @@ is one line there and exit status 1; a misused command has exit status 2.
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -18,9 +19,10 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich import box
 from rich.console import Console
+from rich.live import Live
 from rich.table import Table
 
-from facade import SpeechAudio, SpeechClient, SpeechError, Voice, VoiceMix
+from facade import SpeechAudio, SpeechClient, SpeechError, SpeechStream, Voice, VoiceMix
 
 app = typer.Typer(
     help="Text to speech with Together AI.",
@@ -45,24 +47,37 @@ Local = Annotated[
     bool,
     typer.Option("--local", help="Use an emulator of the service on this machine; needs no key."),
 ]
+Text = Annotated[
+    str | None,
+    typer.Argument(help="What to say; without it or with '-', standard input is read."),
+]
+TextFile = Annotated[
+    Path | None, typer.Option(help="A file with the text, in UTF-8.", dir_okay=False)
+]
+VoiceName = Annotated[
+    str, typer.Option(help="A voice, or for Kokoro a mix such as 'af_bella(2)+af_heart(1)'.")
+]
 Model = Annotated[str, typer.Option(help="The model.")]
+EncodingName = Annotated[
+    str | None,
+    typer.Option(help="Of raw audio: pcm_s16le, pcm_f32le, pcm_mulaw or pcm_alaw."),
+]
+SampleRate = Annotated[int | None, typer.Option(help="In Hz.")]
+Language = Annotated[str | None, typer.Option(help="Of the text: 'en', 'zh-hk', ...")]
+Pronounce = Annotated[
+    list[str] | None,
+    typer.Option(metavar="WORD=SAID", help="Say SAID in place of WORD; may be repeated."),
+]
 DEFAULT_MODEL = "hexgrad/Kokoro-82M"
 
 
 @app.command()
 def synthesize(
     *,
-    text: Annotated[
-        str | None,
-        typer.Argument(help="What to say; without it or with '-', standard input is read."),
-    ] = None,
-    voice: Annotated[
-        str, typer.Option(help="A voice, or for Kokoro a mix such as 'af_bella(2)+af_heart(1)'.")
-    ],
+    text: Text = None,
+    voice: VoiceName,
     model: Model = DEFAULT_MODEL,
-    file: Annotated[
-        Path | None, typer.Option(help="A file with the text, in UTF-8.", dir_okay=False)
-    ] = None,
+    file: TextFile = None,
     output: Annotated[
         str,
         typer.Option("--output", "-o", help="Where to write the audio; '-' is standard output."),
@@ -73,20 +88,15 @@ def synthesize(
             "--format", help="wav, mp3, raw or mulaw; by default what the file's name says."
         ),
     ] = None,
-    encoding: Annotated[
-        str | None,
-        typer.Option(help="Of raw audio: pcm_s16le, pcm_f32le, pcm_mulaw or pcm_alaw."),
-    ] = None,
-    sample_rate: Annotated[int | None, typer.Option(help="In Hz.")] = None,
+    encoding: EncodingName = None,
+    sample_rate: SampleRate = None,
     bit_rate: Annotated[int | None, typer.Option(help="Of MP3, in bit/s.")] = None,
-    language: Annotated[str | None, typer.Option(help="Of the text: 'en', 'zh-hk', ...")] = None,
-    pronounce: Annotated[
-        list[str] | None,
-        typer.Option(metavar="WORD=SAID", help="Say SAID in place of WORD; may be repeated."),
-    ] = None,
+    language: Language = None,
+    pronounce: Pronounce = None,
     local: Local = False,
 ) -> None:
     """Speak a text into a file."""
+    _refuse_terminal(output)
     with _one_line_errors(), _client(local=local) as client:
         suffix = Path(output).suffix.lower()
         options: dict[str, Any] = {
@@ -99,11 +109,58 @@ def synthesize(
         }
         audio = client.synthesize(_text(text, file), voice=voice, model=model, **options)
         if output == "-":
-            if sys.stdout.isatty():
-                raise typer.BadParameter("a terminal cannot play audio; name a file or use a pipe")
             _write(audio.content)
         else:
             typer.echo(f"{audio.save(output)}: {_described(audio)}")
+
+
+@app.command()
+def stream(
+    *,
+    text: Text = None,
+    voice: VoiceName,
+    model: Model = DEFAULT_MODEL,
+    file: TextFile = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Where to write the audio as it comes: a .wav file, a file of bare samples, or "
+            "'-' for bare samples on standard output.",
+        ),
+    ] = None,
+    play: Annotated[bool, typer.Option("--play", help="Play the audio as it comes.")] = False,
+    encoding: EncodingName = None,
+    sample_rate: SampleRate = None,
+    language: Language = None,
+    pronounce: Pronounce = None,
+    local: Local = False,
+) -> None:
+    """Speak a text and take the audio while it is being spoken."""
+    if play == (output is not None):
+        raise typer.BadParameter("give one of --output and --play")
+    _refuse_terminal(output)
+    with _one_line_errors(), _client(local=local) as client:
+        options: dict[str, Any] = {
+            "response_encoding": encoding,
+            "sample_rate": sample_rate,
+            "language": language,
+            "pronunciation_dict": dict(map(_pair, pronounce)) if pronounce else None,
+        }
+        speech = client.stream(_text(text, file), voice=voice, model=model, **options)
+        started = time.monotonic()
+        with speech, _live_line(speech, time.monotonic() - started):
+            if play:
+                _play(speech)
+            elif output == "-":
+                for samples in speech:
+                    _write(samples)
+            else:
+                speech.save(str(output))
+        if output not in (None, "-"):
+            length = "" if speech.duration_s is None else f"{speech.duration_s:.2f} s, "
+            typer.echo(f"{output}: {length}{speech.bytes_received:,} bytes of {speech.format}")
 
 
 @app.command()
@@ -216,6 +273,47 @@ def _emulator() -> Iterator[str]:
             yield started.split()[-1]
         finally:
             stdin.close()
+
+
+@contextmanager
+def _live_line(speech: SpeechStream, waited_s: float) -> Iterator[None]:
+    """On a terminal, keep one line up to date with how much has come."""
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        yield
+        return
+
+    def line() -> str:
+        seconds = "" if speech.duration_s is None else f"{speech.duration_s:.1f} s of audio, "
+        return f"{seconds}first after {waited_s:.2f} s, {speech.bytes_received:,} bytes"
+
+    with Live(get_renderable=line, console=console, refresh_per_second=8):
+        yield
+
+
+def _play(speech: SpeechStream) -> None:
+    form = speech.format
+    kinds = {"pcm_s16le": "int16", "pcm_f32le": "float32"}
+    if form.encoding not in kinds or form.sample_rate_hz is None:
+        raise SpeechError(f"{form} cannot be played; --encoding pcm_s16le can, where honoured")
+    try:
+        import sounddevice
+    except ImportError:
+        raise SpeechError("playing needs more: pip install 'together-speech[play]'") from None
+    try:
+        player = sounddevice.RawOutputStream(
+            samplerate=form.sample_rate_hz, channels=form.channels, dtype=kinds[form.encoding]
+        )
+    except sounddevice.PortAudioError as error:
+        raise SpeechError(f"there is no device to play on: {error}") from error
+    with player:
+        for samples in speech:
+            player.write(samples)
+
+
+def _refuse_terminal(output: str | None) -> None:
+    if output == "-" and sys.stdout.isatty():
+        raise typer.BadParameter("a terminal cannot play audio; name a file or use a pipe")
 
 
 def _write(content: bytes) -> None:

@@ -7,9 +7,11 @@ import pty
 import subprocess
 import sys
 import wave
-from collections.abc import Callable
+from base64 import b64encode
+from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points, version
 from pathlib import Path
+from typing import ClassVar, Self
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -17,6 +19,7 @@ from typer.testing import CliRunner, Result
 from facade import VoiceMix
 from facade.cli import app
 from tests.emulator.conftest import emulator_process
+from tests.faults.server import FaultServer, chunked
 
 MIX = "af_bella(2)+af_heart(1)"
 
@@ -165,6 +168,8 @@ def test_text_that_is_not_utf8_is_a_failure_in_one_line() -> None:
         ("synthesize", "Hi.", "--voice", "af_heart", "--nonsense"),
         ("synthesize", "Hi.", "--local", "--voice", "af_heart", "--pronounce", "omg"),
         ("synthesize", "Hi.", "--file", "x", "--local", "--voice", "af_heart"),
+        ("stream", "Hi.", "--voice", "af_heart"),
+        ("stream", "Hi.", "--voice", "af_heart", "--play", "--output", "x.wav"),
         ("mix", "af_bella=much", "af_heart=1"),
         ("mix", "af_bella=", "af_heart=1"),
         ("mix", "af_bella=1/0", "af_heart=1"),
@@ -172,6 +177,93 @@ def test_text_that_is_not_utf8_is_a_failure_in_one_line() -> None:
 )
 def test_misuse_is_status_2(arguments: tuple[str, ...]) -> None:
     assert run(*arguments).exit_code == 2
+
+
+SAMPLES = b"\1\2" * 24000
+STREAMED = chunked(
+    *[b'data: {"type":"delta","audio":"%b"}\n\n' % b64encode(SAMPLES[:24000])] * 2,
+    b'data: {"type":"done"}\n\n',
+    headers={"Content-Type": "text/event-stream"},
+)
+
+
+@pytest.fixture
+def streaming(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultServer]:
+    """A service that streams a second of samples."""
+    with FaultServer(STREAMED) as server:
+        monkeypatch.setenv("TOGETHER_BASE_URL", server.url)
+        monkeypatch.setenv("TOGETHER_API_KEY", "any")
+        yield server
+
+
+def test_stream_saves_as_it_comes(streaming: FaultServer, tmp_path: Path) -> None:
+    path = tmp_path / "out.wav"
+    result = run("stream", "Hello.", "--voice", "af_heart", "--output", str(path))
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == f"{path}: 1.00 s, 48,000 bytes of raw pcm_s16le 24000 Hz mono\n"
+    with wave.open(str(path)) as file:
+        assert file.readframes(24000) == SAMPLES
+
+
+@pytest.mark.usefixtures("streaming")
+def test_stream_writes_samples_to_standard_output_and_nothing_else() -> None:
+    result = run("stream", "Hello.", "--voice", "af_heart", "--output", "-")
+    assert result.stdout_bytes == SAMPLES
+    assert result.stderr == ""
+
+
+@pytest.mark.usefixtures("streaming")
+def test_stream_says_on_a_terminal_what_has_come(tmp_path: Path) -> None:
+    arguments = ("stream", "Hello.", "--voice", "af_heart", "-o", str(tmp_path / "out.raw"))
+    status, shown = on_a_terminal(*arguments)
+    assert status == 0, shown
+    assert "1.0 s of audio, first after" in shown
+    assert "48,000 bytes" in shown
+
+
+class _Player:
+    """Stands for a sound card, of which a machine may have none."""
+
+    class PortAudioError(Exception):
+        pass
+
+    played = b""
+    opened_with: ClassVar[dict[str, object]] = {}
+
+    class RawOutputStream:
+        def __init__(self, **options: object) -> None:
+            if _Player.opened_with:
+                raise _Player.PortAudioError("no default output device")
+            _Player.opened_with = options
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def write(self, samples: bytes) -> None:
+            _Player.played += samples
+
+
+@pytest.mark.usefixtures("streaming")
+def test_stream_plays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", _Player)
+    arguments = ("stream", "Hello.", "--voice", "af_heart", "--play")
+    assert run(*arguments).exit_code == 0
+    assert _Player.played == SAMPLES
+    assert _Player.opened_with == {"samplerate": 24000, "channels": 1, "dtype": "int16"}
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert result.stderr == "error: there is no device to play on: no default output device\n"
+
+
+@pytest.mark.usefixtures("streaming")
+def test_playing_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    arguments = ("stream", "Hello.", "--play", "--voice")
+    assert "together-speech[play]" in run(*arguments, "af_heart").stderr
+    cartesia = ("tiger", "--model", "some/model", "--encoding", "pcm_alaw")
+    assert "cannot be played" in run(*arguments, *cartesia).stderr
 
 
 @pytest.mark.parametrize(
