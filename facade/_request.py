@@ -312,6 +312,7 @@ def _pronunciations(given: Pronunciations | None) -> tuple[str, ...] | None:
 _NAMED = {
     "input": "text",
     "stream": "SpeechClient.stream",
+    "alignment": "SpeechClient.stream(alignment=...)",
     **{
         name: name
         for name in (
@@ -322,7 +323,6 @@ _NAMED = {
             "sample_rate",
             "bit_rate",
             "language",
-            "alignment",
             "segment",
         )
     },

@@ -208,6 +208,18 @@ def test_an_interrupted_save_leaves_what_was_there_and_nothing_else(
     )
 
 
+def test_a_folder_that_may_not_be_written_to_is_the_reason_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(path: Path, mode: str) -> None:
+        raise PermissionError(errno.EACCES, "not yours", str(path))
+
+    monkeypatch.setattr(Path, "open", forbidden)
+    with pytest.raises(PermissionError) as caught:
+        RAW.save(tmp_path / "a.raw")
+    assert caught.value.__context__ is None
+
+
 def test_a_full_disk_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "a.raw"
     path.write_bytes(b"older")

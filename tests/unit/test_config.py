@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 import facade
-from facade import RetryPolicy, Timeouts
+from facade import AsyncSpeechClient, RetryPolicy, SpeechClient, Timeouts
 from facade._config import DEFAULT_MAX_AUDIO_BYTES, Config, Secret, secret
 from facade.errors import InvalidRequestError
 
@@ -50,8 +50,9 @@ def refusal(**given: Any) -> InvalidRequestError:
 # --- the key -----------------------------------------------------------------------------------
 
 
-def test_the_key_is_kept() -> None:
-    assert read().key == KEY
+@pytest.mark.parametrize("key", [KEY, "!", "~", "a-b_c.d/e+f="])
+def test_the_key_is_kept(key: str) -> None:
+    assert str(read(key=secret(key)).key) == key
 
 
 def test_the_environment_is_read_when_a_client_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,9 +97,18 @@ def frames_of_ours(error: BaseException) -> str:
 
 
 @pytest.mark.parametrize("case", BAD_KEYS)
-def test_a_key_that_cannot_be_one_is_refused_and_not_shown(case: str) -> None:
+@pytest.mark.parametrize(
+    "build",
+    [lambda key: read(key=secret(key)), SpeechClient, AsyncSpeechClient],
+    ids=["config", "sync", "async"],
+)
+def test_a_key_that_cannot_be_one_is_refused_and_not_shown(
+    case: str, build: Callable[[object], object]
+) -> None:
     key, reason = BAD_KEYS[case]
-    error = refusal(key=secret(key))
+    with pytest.raises(InvalidRequestError) as caught:
+        build(key)
+    error = caught.value
     assert error.param == "api_key"
     assert reason in error.message
     assert "TOGETHER_API_KEY" in error.message or reason != "is empty, or no string"
@@ -309,6 +319,11 @@ def test_a_limit_of_the_wrong_kind_is_refused(param: str, value: object, reason:
     assert reason in error.message
 
 
+def test_the_largest_answer_is_256_mib_unless_said_otherwise() -> None:
+    assert DEFAULT_MAX_AUDIO_BYTES == 268_435_456
+    assert read(max_audio_bytes=1).max_audio_bytes == 1
+
+
 @pytest.mark.parametrize("name", ["connect_s", "read_s", "total_s"])
 @pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, 1_000_001, 10**400, "5", None, True])
 def test_a_time_limit_that_makes_no_sense_is_refused(name: str, value: Any) -> None:
@@ -321,6 +336,8 @@ def test_a_time_limit_that_makes_no_sense_is_refused(name: str, value: Any) -> N
 def test_time_limits_are_values_and_travel() -> None:
     limits = Timeouts(connect_s=0.5, read_s=1, total_s=1_000_000)
     assert pickle.loads(pickle.dumps(limits)) == limits  # noqa: S301
+    with pytest.raises(AttributeError):
+        limits.total_s = 1  # type: ignore[misc]
     assert Timeouts() == Timeouts(connect_s=10, read_s=120, total_s=600)
 
 

@@ -183,6 +183,11 @@ def test_the_facts_are_attributes() -> None:
     assert UnknownVoiceError("x", model="m", suggestions=["a"]).suggestions == ("a",)
 
 
+def test_a_lost_connection_may_have_carried_the_request_unless_known_otherwise() -> None:
+    error = APIConnectionError("lost")
+    assert (error.request_sent, error.transient, error.bytes_received) == (True, False, 0)
+
+
 def test_an_id_can_neither_break_the_line_nor_fill_the_screen() -> None:
     text = str(EmptyAudioError("nothing", request_id="a\x85b\x1b[2J", cf_ray="c" * 10_000))
     assert text.startswith("nothing [request id a?b?[2J, cf-ray ccc")

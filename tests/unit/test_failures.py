@@ -8,7 +8,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from facade._failures import BODY_LIMIT, failure_from_status, failure_in_success
+from facade._failures import (
+    BODY_LIMIT,
+    failure_from_status,
+    failure_in_event,
+    failure_in_place_of_stream,
+    failure_in_success,
+    is_event_stream,
+)
 from facade.errors import (
     APIError,
     APIStatusError,
@@ -60,6 +67,18 @@ def test_every_status_has_its_class(status: int) -> None:
     assert str(error) == f"HTTP {status}: no [request id req-1, cf-ray 8f-FRA]"
 
 
+def test_a_status_beyond_http_has_no_class_of_its_own() -> None:
+    assert type(failure(600)) is APIStatusError
+
+
+@pytest.mark.parametrize(
+    ("status", "is_redirect"), [(201, False), (299, False), (300, True), (399, True), (400, False)]
+)
+def test_only_a_redirect_points_elsewhere(status: int, is_redirect: bool) -> None:
+    error = failure(status, b"no", {"location": "/elsewhere"})
+    assert ("redirected to '/elsewhere'" in error.message) is is_redirect
+
+
 def test_status_200_is_no_failure() -> None:
     assert failure_from_status(200, IDS, b"{}", now=NOW) is None
 
@@ -78,10 +97,8 @@ def test_a_success_that_promises_no_content_is_empty_audio(status: int) -> None:
         (304, "Not Modified"),
         (429, "Too Many Requests"),
         (503, "Service Unavailable"),
-        (522, "the edge in front of the service failed"),
-        (530, "the edge in front of the service failed"),
-        (499, "no reason given"),
-        (999, "no reason given"),
+        *((status, "the edge in front of the service failed") for status in (520, 522, 530, 599)),
+        *((status, "no reason given") for status in (499, 519, 600, 999)),
     ],
 )
 def test_without_a_body_the_status_speaks(status: int, phrase: str) -> None:
@@ -205,6 +222,7 @@ DEEP = b"[" * 60_000
         pytest.param(b" \n ", "Bad Request", (None, None, None), id="blank"),
         pytest.param(b"<html></html>", "Bad Request", (None, None, None), id="blank page"),
         pytest.param(b"b\xfcse\xff", "b�se�", (None, None, None), id="bad UTF-8"),
+        pytest.param(b"x" * 200, "x" * 200, (None, None, None), id="just short enough"),
         pytest.param(b"x" * 70_000, "x" * 200 + " …", (None, None, None), id="huge"),
         pytest.param(b"\0" * 70_000, "Bad Request", (None, None, None), id="zeros"),
     ],
@@ -237,6 +255,7 @@ DATE = "Wed, 21 Oct 2015 07:28:00 GMT"
         ({"retry-after": "9" * 20}, 1e20),
         ({"retry-after": DATE}, 60),
         ({"retry-after": DATE, "date": "Wed, 21 Oct 2015 07:26:00 GMT"}, 120),
+        ({"retry-after": DATE, "date": DATE}, 0),
         ({"retry-after": DATE, "date": "yesterday"}, 60),
         ({"retry-after": "Wed, 21 Oct 2015 09:28:00 +0200"}, 60),
         ({"retry-after": "Wed, 21 Oct 2015 07:28:00"}, 60),
@@ -375,6 +394,13 @@ def test_a_text_is_one_wherever_its_64_kib_end() -> None:
         assert isinstance(failure_in_success({}, shift + body[: BODY_LIMIT + 1]), APIError)
 
 
+def test_64_kib_are_enough_to_call_a_text_json() -> None:
+    assert BODY_LIMIT == 65_536
+    # All of it is there, and it is no JSON; there is more of it, and it may be.
+    assert failure_in_success({}, b"[" * BODY_LIMIT) is None
+    assert isinstance(failure_in_success({}, b"[" * (BODY_LIMIT + 1)), APIError)
+
+
 def test_the_facts_of_an_error_in_a_200_are_kept() -> None:
     body = b'{"error": {"message": "no", "type": "t", "param": "p", "code": "c"}}'
     error = failure_in_success({}, body)
@@ -411,6 +437,66 @@ def test_what_may_be_audio_is_left_alone(body: bytes, content_type: str) -> None
 @pytest.mark.parametrize("content_type", ["application/json", "text/html", "text/event-stream"])
 def test_audio_is_audio_whatever_it_is_called(content_type: str) -> None:
     assert failure_in_success({"content-type": content_type}, bytes(48_000)) is None
+
+
+# --- in place of a stream, or inside it --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content_type", "head", "may_be"),
+    [
+        ("text/event-stream", b"data: {}\n\n", True),
+        ("Text/Event-Stream; charset=utf-8", b"\r\n: hello\n", True),
+        ("application/json", b"data: {}\n\n", True),
+        ("", b"\xef\xbb\xbfdata: {}\n\n", True),
+        ("", b"", True),
+        ("text/event-stream", b'{"error": "busy"}', False),
+        ("text/event-stream", b" \n[]", False),
+        ("text/event-stream", b"<!doctype html>", False),
+        ("text/event-stream", b"RIFF\x24\0\0\0WAVE", False),
+        ("audio/wav", b"\0\1", False),
+        ("Audio/MPEG", b"data: {}\n\n", False),
+    ],
+)
+def test_what_is_no_stream_is_known_by_its_first_bytes(
+    content_type: str, head: bytes, may_be: bool
+) -> None:
+    assert is_event_stream({"content-type": content_type}, head) is may_be
+
+
+@pytest.mark.parametrize(
+    ("headers", "head", "message"),
+    [
+        ({}, b'{"error": {"message": "busy"}}', "busy"),
+        ({"content-type": "audio/wav"}, b"RIFF", "status 200 with audio/wav in place of an event"),
+        ({}, b"<html>", "status 200 with no content type in place of an event stream"),
+    ],
+)
+def test_an_answer_in_place_of_a_stream_is_an_error(
+    headers: dict[str, str], head: bytes, message: str
+) -> None:
+    error = failure_in_place_of_stream(IDS | headers, head)
+    assert type(error) is APIError
+    assert error.message.startswith(message)
+    assert (error.request_id, error.cf_ray) == ("req-1", "8f-FRA")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b'{"error": {"message": "busy", "type": "t", "param": "p", "code": "c"}}', "busy"),
+        (b'{"message": "busy", "type": "t", "param": "p", "code": "c"}', "busy"),
+        (b"the engine fell over", "the engine fell over"),
+        (b" ", "the service reported an error in the stream and did not say which"),
+    ],
+)
+def test_an_error_inside_a_stream_keeps_its_words_and_facts(data: bytes, message: str) -> None:
+    error = failure_in_event(data, IDS)
+    assert type(error) is APIError
+    assert error.message == message
+    facts = ("t", "p", "c") if data.startswith(b"{") else (None, None, None)
+    assert (error.type, error.param, error.code) == facts
+    assert (error.request_id, error.cf_ray) == ("req-1", "8f-FRA")
 
 
 # --- whatever comes ----------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Reading and writing the headers of audio."""
 
 import io
+import pickle
 import struct
 from collections.abc import Callable
 
@@ -101,6 +102,14 @@ SECOND = bytes(48000)  # of mono 16-bit samples at 24000 Hz
             wav(fmt(3, 32, 48000, 2), chunk(b"data", bytes(384000))), 1, id="stereo floats"
         ),
         pytest.param(wav(fmt(7, 8, 8000), chunk(b"data", bytes(8000))), 1, id="µ-law"),
+        pytest.param(
+            wav(
+                chunk(b"fmt ", struct.pack("<HHIIHHH", 0xFFFE, 1, 24000, 48000, 2, 16, 0)),
+                chunk(b"data", SECOND),
+            ),
+            None,
+            id="extensible without its extension",
+        ),
         pytest.param(wav(fmt(2, 4), chunk(b"data", SECOND)), None, id="an encoding not known"),
         pytest.param(wav(fmt(rate=0), chunk(b"data", SECOND)), None, id="no rate"),
         pytest.param(wav(fmt(channels=0), chunk(b"data", SECOND)), None, id="no channels"),
@@ -245,6 +254,8 @@ FRAME_S = 1152 / 44100
         pytest.param(frame() * 10, 10, id="constant bit rate"),
         pytest.param(frame(kbit_index=1) + frame(kbit_index=14) * 2, 3, id="variable bit rate"),
         pytest.param(tag(300) + frame() * 10, 10, id="after a tag"),
+        pytest.param(tag(20_000) + frame() * 10, 10, id="after a large tag"),
+        pytest.param(tag(2_500_000) + frame() * 10, 10, id="after a picture"),
         pytest.param(tag(0) + frame() * 10, 10, id="after an empty tag"),
         pytest.param(frame() * 10 + b"TAG".ljust(128, b"\0"), 10, id="a tag at the end"),
         pytest.param(frame(inside=bytes(17) + b"Info") + frame() * 10, 10, id="Info, mono"),
@@ -336,6 +347,8 @@ def test_the_mp3_audio_of_a_real_encoder_is_understood(
         pytest.param(b"\xff\xf1\x50\x80", AudioFormat("aac"), "aac", id="aac, MPEG-4"),
         pytest.param(b"\xff\xf9\x50\x80", AudioFormat("aac"), "aac", id="aac, MPEG-2"),
         pytest.param(b"\xff", AudioFormat("aac"), "unknown", id="one byte"),
+        pytest.param(b"RIFF\4\0\0\0AVI ", WAV, "unknown", id="another RIFF file"),
+        pytest.param(b"FORM\4\0\0\0WAVE", WAV, "unknown", id="no RIFF file"),
         pytest.param(SECOND, WAV, "unknown", id="samples, wav was asked for"),
         pytest.param(SECOND, AudioFormat("unknown"), "unknown", id="nobody knows"),
     ],
@@ -386,6 +399,13 @@ def test_raw_audio_lasts_as_its_format_says(
 )
 def test_a_format_prints_what_is_known_of_it(form: AudioFormat, text: str) -> None:
     assert str(form) == text
+
+
+def test_formats_are_values_and_travel() -> None:
+    assert pickle.loads(pickle.dumps(RAW)) == RAW  # noqa: S301
+    assert len({RAW, AudioFormat("raw", "pcm_s16le", 24000, 1)}) == 1
+    with pytest.raises(AttributeError):
+        RAW.channels = 2  # type: ignore[misc]
 
 
 beginnings = st.sampled_from(

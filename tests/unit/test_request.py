@@ -55,6 +55,7 @@ def test_what_is_left_out_stays_out() -> None:
     request = build()
     assert {name: getattr(request, name) for name in LEFT_OUT} == LEFT_OUT | {"extra_body": {}}
     assert (request.text, request.voice, request.model) == ("Hello.", "af_heart", KOKORO)
+    assert (request.alignment, request.stream) == (None, False)
     assert request.known_model is models()[KOKORO]
 
 
@@ -226,6 +227,7 @@ def test_asking_for_what_comes_anyway_is_no_mistake(model: str) -> None:
         ({"bit_rate": 128000.0}, "bit_rate", "not 128000.0"),
         ({"segment": "word"}, "segment", "must be one of 'sentence', 'immediate', 'never'"),
         ({"segment": True}, "segment", "not True"),
+        ({"alignment": "words"}, "alignment", "must be one of 'none', 'word', not 'words'"),
         *(
             (
                 {"model": SONIC, "sample_rate": rate},
@@ -277,6 +279,12 @@ def test_a_language_is_a_code_or_a_locale(language: str) -> None:
 @pytest.mark.parametrize("segment", ["sentence", "immediate", "never"])
 def test_a_segment_is_passed_on(segment: str) -> None:
     assert build(segment=segment).segment == segment
+
+
+@pytest.mark.parametrize("alignment", ["none", "word"])
+def test_an_alignment_is_passed_on(alignment: str) -> None:
+    request = build(alignment=alignment, stream=True, response_format="raw")
+    assert (request.alignment, request.stream) == (alignment, True)
 
 
 @pytest.mark.parametrize("rate", [1, 8000, 44100, 192000, 1_000_000])
@@ -332,7 +340,7 @@ def test_pronunciations_of_another_form_are_refused(given: object, message: str)
     "given",
     [
         {"speed": 1.5},
-        {"alignment": "word"},
+        {"x-speed": [{"at": 1}]},
         {"extra_params": {"emphasis": ["a"]}, "seed": None},
         MappingProxyType({"speed": 1.5}),
         {},
@@ -369,6 +377,7 @@ CIRCLE["self"] = CIRCLE
                 ("bit_rate", "bit_rate"),
                 ("language", "language"),
                 ("segment", "segment"),
+                ("alignment", "SpeechClient.stream(alignment=...)"),
             ]
         ),
         (

@@ -50,6 +50,8 @@ def test_only_the_statuses_of_passing_troubles_are_tried_again(code: int) -> Non
         # The service's words, or the caller's mistake.
         (APIError("no"), GIVE_UP, GIVE_UP),
         (EmptyAudioError("nothing"), GIVE_UP, GIVE_UP),
+        # A stream that broke: what was heard is not said again.
+        (StreamInterruptedError("cut", bytes_received=0), GIVE_UP, BACK_OFF),
         (StreamInterruptedError("cut", bytes_received=1), GIVE_UP, GIVE_UP),
         (InvalidRequestError("no", param="text"), GIVE_UP, GIVE_UP),
         (SpeechError("closed"), GIVE_UP, GIVE_UP),
@@ -142,3 +144,5 @@ def test_a_policy_that_makes_no_sense_is_refused(given: dict[str, Any], param: s
 def test_policies_are_values_and_travel(budget_s: float) -> None:
     policy = RetryPolicy(attempts=2, budget_s=budget_s, resend_after_timeout=True)
     assert pickle.loads(pickle.dumps(policy)) == policy  # noqa: S301
+    with pytest.raises(AttributeError):
+        policy.attempts = 9  # type: ignore[misc]

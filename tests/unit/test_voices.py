@@ -161,6 +161,7 @@ def test_the_examples_of_the_documentation_print_unchanged(text: str) -> None:
     [
         ("a(02)+b(1.50)", "a(2)+b(1.5)"),
         ("a(2.0)+b", "a(2)+b(1)"),
+        ("a(" + "0" * 1999 + "2)+b", "a(2)+b(1)"),
         ("a+b(1)", "a(1)+b(1)"),
         (f"a(0.{'3' * 20})+b(0.{'6' * 20})", "a(1)+b(2)"),
     ],
@@ -235,6 +236,7 @@ def test_mixes_are_equal_when_they_sound_alike() -> None:
     for other in (VoiceMix({"b": 1, "a": 2}), VoiceMix({"a": 1, "b": 2}), VoiceMix.equal("a", "b")):
         assert mix != other
     assert mix != "a(2)+b(1)"
+    assert len({BELLA, Voice("af_bella", "Bella", "hexgrad/Kokoro-82M")}) == 1
 
 
 def test_a_mix_cannot_be_changed_by_accident() -> None:
@@ -243,6 +245,8 @@ def test_a_mix_cannot_be_changed_by_accident() -> None:
         mix.voices = ()  # type: ignore[misc]
     with pytest.raises(AttributeError):
         mix.weights = {}  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError):
+        mix.voices[0].weight = Decimal(2)  # type: ignore[misc]
     mix.shares.clear()
     assert str(mix) == "a+b"
     assert len(mix.shares) == 2
