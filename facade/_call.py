@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping
+from contextvars import ContextVar
 
 import stamina
 
@@ -12,6 +13,9 @@ from facade._retry import BACK_OFF_S, JITTER_S, MAX_BACK_OFF_S, RetryPolicy
 from facade.errors import APIStatusError
 
 logger = logging.getLogger("facade")
+
+# A time limit of 0 would mean "do not wait", and less is no limit at all.
+LEAST_S = 0.001
 
 
 class Call:
@@ -76,10 +80,6 @@ class Call:
         """Go on after a pause, which does not count."""
         self.deadline += time.monotonic() - self._paused_at
 
-    def attempt_s(self) -> float:
-        """Seconds since the current attempt began."""
-        return time.monotonic() - self._attempt_started
-
     def begin(self) -> None:
         """Note that an attempt begins."""
         self.reset()
@@ -94,12 +94,28 @@ class Call:
             )
             self._failure = None
 
+    def log(self) -> None:
+        """Say in one line what the current attempt was and what came of it."""
+        logger.debug(
+            "%s %s: status %s, request id %s, %d bytes, %.3f s",
+            self.method,
+            self.path,
+            self.status,
+            self.headers.get("x-request-id"),
+            self.bytes_received,
+            time.monotonic() - self._attempt_started,
+        )
+
     def decide(self, error: Exception) -> bool | float:
         """Say what to do about a failed attempt, as stamina asks it."""
         self._failed_at = time.monotonic()
         self._failure = error
         left_s = min(self.deadline, self._started + self._retry.budget_s) - self._failed_at
         return self._retry.decide(error, attempt=self._attempt, left_s=left_s)
+
+
+# The generated functions take no argument of ours, so httpx's hooks find their call here.
+current: ContextVar[Call] = ContextVar("together_speech_call")
 
 
 def _reason(failure: BaseException) -> str:

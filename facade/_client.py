@@ -23,7 +23,7 @@ from facade._request import (
 )
 from facade._retry import RetryPolicy
 from facade._shell import Shell, check_model, speech_audio
-from facade._wire import Answer, SyncWire, has_own_transport
+from facade._wire import Answer, SyncWire
 from facade.audio import SpeechAudio
 from facade.errors import SpeechError
 from facade.streaming import SpeechStream, SyncSource
@@ -312,7 +312,7 @@ class SpeechClient(Shell):
     def _wire_here(self) -> SyncWire:
         """Return the wire of this process: a fork must not talk over its parent's connections."""
         if self._process != os.getpid():
-            if has_own_transport(self._config):
+            if self._config.has_own_transport:
                 raise SpeechError(
                     "this client has a transport of its own and was built before this process was "
                     "forked; build one here"

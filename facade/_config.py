@@ -126,6 +126,11 @@ class Config:
         )
 
     @property
+    def has_own_transport(self) -> bool:
+        """Whether the application sends the requests by means of its own."""
+        return not self.httpx_args.keys().isdisjoint(("transport", "mounts"))
+
+    @property
     def address(self) -> str:
         """Host and port, for messages."""
         port = self.base_url.port or (443 if self.base_url.scheme == "https" else 80)

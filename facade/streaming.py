@@ -8,9 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Generic, Self, TypeVar
 
+from facade._body import AsyncChunks, Chunks, SyncChunks
 from facade._failures import BODY_LIMIT, failure_in_place_of_stream, is_event_stream
 from facade._stream import StreamDecoder, WordTiming
-from facade._wire import AsyncChunks, Chunks, SyncChunks
 from facade.audio import SpeechAudio, atomic_file, header_for, needs_header
 from facade.errors import (
     APIConnectionError,

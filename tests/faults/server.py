@@ -10,6 +10,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 import wave
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -83,13 +84,23 @@ class Peer:
 
     def drip(self, piece: bytes, *, every_s: float = 0.02) -> None:
         """Send the same bytes again and again until the client goes away."""
+        patience = time.monotonic() + _PATIENCE_S
         while not self.server.released.wait(every_s):
             self.send(piece)
+            if time.monotonic() > patience:
+                raise ConnectionError("the client does not go away")
 
     def flood(self, piece: bytes) -> None:
         """Send the same bytes as fast as they go until the client goes away."""
-        while not self.server.released.is_set():
-            self.send(piece)
+        self.drip(piece, every_s=0)
+
+    def sip(self) -> None:
+        """Take what the client sends slowly, and never answer."""
+        while received := self._connection.recv(65536):
+            self.server.sipped += len(received)
+            self.server.released.wait(0.02)
+        self.server.closes.release()
+        self.is_over = True
 
     def wait_for_close(self) -> None:
         """Wait until the client closes the connection, and say so to `FaultServer.saw_close`."""
@@ -138,6 +149,7 @@ class FaultServer:
     Attributes:
         requests: The requests that came, in order.
         connections: How many connections were made.
+        sipped: How many bytes were taken by `Peer.sip`.
         released: Set this to go on after a pause.
         closes: Counts the connections that the client closed; see `saw_close`.
     """
@@ -158,6 +170,7 @@ class FaultServer:
         self._faults: list[Exception] = []
         self.requests: list[Request] = []
         self.connections = 0
+        self.sipped = 0
         self.released = threading.Event()
         self.closes = threading.Semaphore(0)
         self._ended = threading.Semaphore(0)

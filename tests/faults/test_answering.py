@@ -474,7 +474,11 @@ def test_compressed_data_followed_by_an_endless_rest_is_not_kept(connect: Connec
         pytest.param(lambda peer: peer.flood(b"HTTP/1.1 100 Continue\r\n\r\n"), id="1xx"),
     ],
 )
-def test_steady_trickle_ends_with_the_total_time(connect: Connect, step: Step) -> None:
+def test_steady_trickle_ends_with_the_total_time(
+    connect: Connect, step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So that no wait for the next piece is too short by chance.
+    monkeypatch.setattr("facade._connection.LEAST_S", 0.2)
     with FaultServer(step) as server:
         speaker = connect(server.url, timeouts=Timeouts(total_s=0.3))
         error = failure(speaker, APITimeoutError)
@@ -484,6 +488,20 @@ def test_steady_trickle_ends_with_the_total_time(connect: Connect, step: Step) -
         assert error.bytes_received == 0 or error.request_id == "req-1"
         assert server.saw_close()
         assert len(server.requests) == 1
+
+
+def test_server_that_takes_the_request_slowly_has_no_more_than_the_total_time(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facade._connection.LEAST_S", 0.2)
+    text = "Word. " * 4_000_000
+    with FaultServer(on_connect=Peer.sip) as server:
+        speaker = connect(server.url, timeouts=Timeouts(total_s=1))
+        error = failure(speaker, APITimeoutError, text)
+        assert "within total_s=1 s" in str(error)
+        assert error.request_sent
+        assert server.saw_close()
+        assert 0 < server.sipped < len(text)
 
 
 def test_wait_for_a_free_connection_ends_with_the_total_time(connect: Connect) -> None:

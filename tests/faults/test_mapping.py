@@ -21,7 +21,7 @@ from facade import (
 )
 from facade._call import Call
 from facade._config import Config, Secret
-from facade._wire import _translate
+from facade._lost import translate
 from tests.conftest import KEY, Connect
 from tests.key_search import failure
 
@@ -99,7 +99,7 @@ OTHERS: list[tuple[Exception, Ours]] = [
     (TimeoutError(), BROKEN),
     (OSError(5, "Input/output error"), BROKEN),
     (ssl.SSLError("bad record"), BROKEN),
-    (ExceptionGroup("several", [OSError("one"), ssl.SSLError("two")]), BROKEN),
+    (ExceptionGroup("several", [OSError("one"), ValueError(f"about {KEY}")]), BROKEN),
     (httpx.RemoteProtocolError("Server disconnected without sending a response."), LOST),
     (httpx.RemoteProtocolError("peer closed connection without sending complete body"), LOST),
 ]
@@ -133,7 +133,10 @@ CASES = [
     for library, table in ((httpx, HTTPX), (httpcore, HTTPCORE))
     for name, found in exceptions_of(library).items()
     if name in table
-] + [pytest.param(error, ours, id=repr(error)) for error, ours in OTHERS]
+] + [
+    pytest.param(error, ours, id=f"{type(error).__name__} {number}")
+    for number, (error, ours) in enumerate(OTHERS)
+]
 
 
 @pytest.mark.parametrize(("library", "table"), [(httpx, HTTPX), (httpcore, HTTPCORE)])
@@ -157,7 +160,7 @@ def test_translation(error: Exception, ours: Ours) -> None:
     )
     call = Call(Timeouts(), RetryPolicy(), Secret(KEY))
     call.step = "receive_response_headers"
-    found = _translate(error, call, config)
+    found = translate(error, call, config)
     assert Ours(type(found), found.request_sent, found.transient) == ours
     assert "127.0.0.1:9" in str(found)
 

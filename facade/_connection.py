@@ -1,0 +1,91 @@
+"""What is put around httpx's connections: a call's time, how far it is, no key in the logs."""
+
+import functools
+import logging
+from collections.abc import Mapping
+from typing import Any, cast
+
+import httpx
+
+from facade._call import LEAST_S, Call, current
+from facade._config import Config
+from facade._lost import redact
+
+# Bytes of a request that are handed on before the time is looked at again.
+_PIECE = 64 * 1024
+
+
+def in_time(limit: float | None) -> float | None:
+    """Cut a time limit to what the current call has left; 0 would mean "do not wait"."""
+    call = current.get(None)
+    if call is None:
+        # A transport of the application's own may carry requests of its own.
+        return limit
+    left = max(call.left_s(), LEAST_S)
+    return left if limit is None else min(limit, left)
+
+
+def begin_request(request: httpx.Request, call: Call, config: Config) -> None:
+    call.method, call.path = request.method, request.url.path
+    if config.has_own_transport:
+        # It need not say when it sends.
+        call.step = ""
+
+
+def note_step(call: Call, event: str) -> None:
+    _, step, state = event.split(".")
+    if state == "started":
+        call.step = step
+
+
+def watch_connection(call: Call, event: str, info: Mapping[str, Any]) -> None:
+    """Note how far a call is, and make a new connection keep to the time of the call that uses it.
+
+    httpcore reads a request's time limits once, and waits as long for every piece of the answer: a
+    server that sends one byte of a header now and then could hold a call for ever.
+    """
+    note_step(call, event)
+    if event.endswith(
+        (".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")
+    ):
+        stream = info["return_value"]
+        stream.__class__ = _timed(stream.__class__)
+
+
+@functools.cache
+def _timed(kind: type[Any]) -> type[Any]:
+    class TimedStream(kind):  # type: ignore[misc]
+        def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+            _check_time(httpx.ReadTimeout)
+            return cast("bytes", super().read(max_bytes, in_time(timeout)))
+
+        def write(self, buffer: bytes, timeout: float | None = None) -> None:
+            # httpcore waits anew for each part that goes out, however many of them there are.
+            for start in range(0, len(buffer), _PIECE):
+                _check_time(httpx.WriteTimeout)
+                super().write(buffer[start : start + _PIECE], in_time(timeout))
+
+    return TimedStream
+
+
+def _check_time(error: type[httpx.TimeoutException]) -> None:
+    """Raise `error` when the current call is over: a steady trickle never times out by itself."""
+    call = current.get(None)
+    if call is not None and call.left_s() <= 0:
+        raise error("the call's time is over")
+
+
+class _KeyFilter(logging.Filter):
+    """Takes the key out of what httpx and httpcore log: a service may send it back in a header."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        call = current.get(None)
+        if call is not None and call.key in (text := record.getMessage()):
+            record.msg, record.args = redact(text, call.key), ()
+        return True
+
+
+for _name in ("connection", "http11", "http2", "proxy", "socks"):
+    logging.getLogger(f"httpcore.{_name}").addFilter(_KeyFilter())
+for _name in ("httpx", "hpack.hpack", "hpack.table"):
+    logging.getLogger(_name).addFilter(_KeyFilter())
