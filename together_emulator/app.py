@@ -1,11 +1,10 @@
 """The API as an ASGI application."""
 
-import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import aclosing
 
 import anyio
-from anyio.to_thread import run_sync
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -15,12 +14,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from together_emulator.audio import encode, wav_header
+from together_emulator.answer import answer
+from together_emulator.audio import wav_header
 from together_emulator.catalogue import models
-from together_emulator.engine import engine
 from together_emulator.errors import ApiError, quoted
-from together_emulator.request import SpeechRequest, parse_request
-from together_emulator.speech import speak
+from together_emulator.events import shape_of
+from together_emulator.log import CONTROL, LogRequests, Record, RequestLog
+from together_emulator.request import parse_request
+from together_emulator.stream import SpeechStream, StreamOptions
 
 MAX_BODY_BYTES = 1 << 20
 """The largest request body; a longer one is refused with 413."""
@@ -32,16 +33,21 @@ _DRAINED_BYTES = 16 << 20
 
 def create_app() -> ASGIApp:
     """The application, serving each path with and without ``/v1``."""
+    log = RequestLog()
     app = Starlette(
         routes=[
-            Route(prefix + path, endpoint, methods=[method])
-            for prefix in ("", "/v1")
-            for path, endpoint, method in (
-                ("/audio/speech", _speech, "POST"),
-                ("/voices", _voices, "GET"),
-            )
+            Route(CONTROL + "/requests", _requests, methods=["GET"]),
+            Route(CONTROL + "/requests", _forget_requests, methods=["DELETE"]),
+            *(
+                Route(prefix + path, endpoint, methods=[method])
+                for prefix in ("", "/v1")
+                for path, endpoint, method in (
+                    ("/audio/speech", _speech, "POST"),
+                    ("/voices", _voices, "GET"),
+                )
+            ),
         ],
-        middleware=[Middleware(_Authentication)],
+        middleware=[Middleware(LogRequests, log=log), Middleware(_Authentication)],
         exception_handlers={
             ApiError: _refused,
             HTTPException: _not_served,
@@ -52,6 +58,7 @@ def create_app() -> ASGIApp:
     app.router.redirect_slashes = False
     # One sentence at a time, in the order of asking: a lock alone would let the thread that has
     # just released it take it again.
+    app.state.log = log
     app.state.turn = anyio.CapacityLimiter(1)
     # Around everything, so that answers to crashes have the header as well.
     return _RequestId(app)
@@ -59,32 +66,28 @@ def create_app() -> ASGIApp:
 
 async def _speech(request: Request) -> Response:
     speech = parse_request(await _body(request))
-    stop = threading.Event()
-
-    async def watch() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-        stop.set()
-
+    record: Record = request.scope["record"]
+    record.accept(speech.model, len(speech.script.written))
     turn: anyio.CapacityLimiter = request.app.state.turn
-    pieces: list[bytes] = []
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(watch)
-        audio = _audio(speech, stop)
-        while (piece := await run_sync(next, audio, None, limiter=turn)) is not None:
-            pieces.append(piece)
-        tasks.cancel_scope.cancel()
-    if stop.is_set():
-        raise ClientDisconnect
+    if speech.is_streamed:
+        return SpeechStream(speech, _stream_options(request.headers), turn, record)
+    async with aclosing(answer(speech, request.receive, turn, record)) as parts:
+        pieces = [part.audio async for part in parts]
     audio_format = speech.audio_format
     if audio_format.container == "wav":
         pieces.insert(0, wav_header(sum(map(len, pieces)), audio_format.sample_rate))
     return Response(b"".join(pieces), media_type=audio_format.media_type)
 
 
-def _audio(speech: SpeechRequest, stop: threading.Event) -> Iterator[bytes]:
-    pcm = speak(speech.text, speech.voice, stop)
-    return encode(pcm, engine().sample_rate, speech.audio_format)
+def _stream_options(headers: Headers) -> StreamOptions:
+    try:
+        shape = shape_of(headers.get("x-emulate-stream-shape", "b"))
+    except ValueError as error:
+        raise ApiError(400, f"x-emulate-stream-shape: {error}") from error
+    words = headers.get("x-emulate-words", "flat").lower()
+    if words not in ("flat", "nested"):
+        raise ApiError(400, f"x-emulate-words: {quoted(words)} is none of flat, nested")
+    return StreamOptions(shape, nested_words=words == "nested")
 
 
 async def _voices(request: Request) -> Response:
@@ -105,6 +108,17 @@ async def _voices(request: Request) -> Response:
             ]
         }
     )
+
+
+async def _requests(request: Request) -> Response:
+    log: RequestLog = request.app.state.log
+    return JSONResponse(log.report())
+
+
+async def _forget_requests(request: Request) -> Response:
+    log: RequestLog = request.app.state.log
+    log.clear()
+    return Response(status_code=204)
 
 
 async def _body(request: Request) -> bytes:
@@ -151,12 +165,15 @@ async def _failed(_request: Request, _error: Exception) -> Response:
 
 
 class _Authentication:
-    """Asks for a bearer key; any key that is not empty will do."""
+    """Asks for a bearer key, of the API only; any key that is not empty will do."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].startswith(CONTROL + "/"):
+            await self._app(scope, receive, send)
+            return
         scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and key.strip():
             await self._app(scope, receive, send)

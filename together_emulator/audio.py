@@ -1,7 +1,7 @@
 """From the engine's PCM to the bytes of an answer: sample rate, encoding, container."""
 
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -28,33 +28,44 @@ class AudioFormat:
     sample_rate: int
 
     @property
+    def frame_size(self) -> int:
+        """The size of a sample in bytes."""
+        return {"pcm_s16le": 2, "pcm_f32le": 4, "pcm_mulaw": 1, "pcm_alaw": 1}[self.encoding]
+
+    @property
     def media_type(self) -> str:
         """The content type of an answer in this format."""
         return "audio/wav" if self.container == "wav" else "application/octet-stream"
 
 
-def encode(
-    pcm: Iterable[NDArray[np.int16]], sample_rate: int, audio_format: AudioFormat
-) -> Iterator[bytes]:
-    """Encode mono samples as they come, without the container.
+class Encoder:
+    """Encodes mono samples as they come, without the container."""
 
-    Args:
-        pcm: Blocks of samples of any length.
-        sample_rate: Their sample rate in Hz.
-        audio_format: The sample rate and encoding to give.
+    def __init__(self, sample_rate: int, audio_format: AudioFormat) -> None:
+        """Begin an answer.
 
-    Yields:
-        One piece for each block, and one more with what the resampler held back.
-    """
-    encoder = _ENCODERS[audio_format.encoding]
-    if audio_format.sample_rate == sample_rate:
-        for block in pcm:
-            yield encoder(block.astype(np.float32))
-        return
-    resampler = soxr.ResampleStream(sample_rate, audio_format.sample_rate, 1, dtype="float32")
-    for block in pcm:
-        yield encoder(resampler.resample_chunk(block.astype(np.float32)))
-    yield encoder(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+        Args:
+            sample_rate: The sample rate of the samples that will come, in Hz.
+            audio_format: The sample rate and encoding to give.
+        """
+        self._encode = _ENCODERS[audio_format.encoding]
+        self._resampler = (
+            None
+            if audio_format.sample_rate == sample_rate
+            else soxr.ResampleStream(sample_rate, audio_format.sample_rate, 1, dtype="float32")
+        )
+
+    def encode(self, samples: NDArray[np.int16], *, last: bool = False) -> bytes:
+        """Encode the next samples.
+
+        Args:
+            samples: Any number of them.
+            last: Whether none will come after these; gives what the resampler held back too.
+        """
+        block = samples.astype(np.float32)
+        if self._resampler is not None:
+            block = self._resampler.resample_chunk(block, last=last)
+        return self._encode(block)
 
 
 def wav_header(data_size: int, sample_rate: int) -> bytes:

@@ -23,6 +23,7 @@ class Model:
         response_formats: The values of ``response_format`` that the model takes.
         voice_ids: ``"listed"`` if the model knows the names in ``voices`` and no other,
             ``"uuid"`` if it also takes any UUID, ``"any"`` if no list is published.
+        usd_per_million_characters: The published price, or None where there is none.
         voices: The names of the voices, in the published order.
     """
 
@@ -33,6 +34,7 @@ class Model:
     sample_rate: int
     response_formats: tuple[str, ...]
     voice_ids: Literal["listed", "uuid", "any"]
+    usd_per_million_characters: float | None
     voices: tuple[str, ...]
 
 
@@ -49,6 +51,7 @@ def models() -> dict[str, Model]:
             sample_rate=entry["sample_rate"],
             response_formats=tuple(entry["response_formats"]),
             voice_ids=entry["voice_ids"],
+            usd_per_million_characters=snapshot["usd_per_million_characters"].get(name),
             voices=tuple(entry["voices"]),
         )
         for entry in snapshot["models"]

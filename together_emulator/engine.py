@@ -3,6 +3,7 @@
 The library keeps its state in globals: there is one engine in a process, and one lock around it.
 """
 
+import _ctypes
 import atexit
 import ctypes
 import os
@@ -10,8 +11,10 @@ import shutil
 import sys
 import tempfile
 import threading
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import espeakng_loader  # type: ignore[import-untyped]
 import numpy as np
@@ -78,8 +81,25 @@ _INITIALIZE_DONT_EXIT = 0x8000
 _PARAMETER_VOLUME = 2
 _CHARS_UTF8 = 1
 _ENDPAUSE = 0x1000
+_EVENT_END_OF_LIST = 0
+_EVENT_WORD = 1
+
+
+class _Event(ctypes.Structure):
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", ctypes.c_uint64),
+    )
+
+
 _SYNTH_CALLBACK = ctypes.CFUNCTYPE(
-    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
+    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
 )
 
 _BLOCK_MS = 60
@@ -92,6 +112,21 @@ _LONGEST_VOICE_PATH = 59
 
 class EngineError(Exception):
     """The engine cannot be started, or failed."""
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """What the engine gives for a text.
+
+    Attributes:
+        samples: Mono samples at the engine's sample rate.
+        marks: For each word that the engine finds, in the order of the sound, its place in the
+            text and the sample at which it begins. Numbers have a mark for each of their parts,
+            and the place of some is wrong.
+    """
+
+    samples: NDArray[np.int16]
+    marks: list[tuple[int, int]]
 
 
 @cache
@@ -113,31 +148,24 @@ class Engine:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._loaded: Voice | None = None
-        self._library = _load()
         self._data = Path(espeakng_loader.get_data_path())
         directory = _short_directory()
         self._voice_file = directory / "voice"
 
-        data_path = self._data
-        if len(os.fsencode(data_path)) > _LONGEST_DATA_PATH:
-            data_path = directory / "data"
-            data_path.symlink_to(self._data, target_is_directory=True)
-        self.sample_rate: int = self._library.espeak_Initialize(
-            _AUDIO_OUTPUT_SYNCHRONOUS, _BLOCK_MS, os.fsencode(data_path), _INITIALIZE_DONT_EXIT
-        )
-        if self.sample_rate <= 0:
-            raise EngineError(f"espeak-ng cannot read its data in {self._data}")
+        self._data_path = self._data
+        if len(os.fsencode(self._data)) > _LONGEST_DATA_PATH:
+            self._data_path = directory / "data"
+            self._data_path.symlink_to(self._data, target_is_directory=True)
         # The library keeps the pointer only, so that the object has to live as long as the engine.
         self._callback = _SYNTH_CALLBACK(self._receive)
-        self._library.espeak_SetSynthCallback(self._callback)
-        self._library.espeak_SetParameter(_PARAMETER_VOLUME, _VOLUME, 0)
+        self._written: Voice | None = None
         self._blocks: list[bytes] = []
+        self._marks: list[tuple[int, int]] = []
         self._stop = threading.Event()
+        self._library: ctypes.CDLL | None = None
+        self.sample_rate = self._open()
 
-    def speak(
-        self, sentence: str, voice: Voice, stop: threading.Event, *, pause: bool
-    ) -> NDArray[np.int16]:
+    def speak(self, sentence: str, voice: Voice, stop: threading.Event, *, pause: bool) -> Spoken:
         """Speak one sentence; other threads wait for their turn meanwhile.
 
         Args:
@@ -146,39 +174,68 @@ class Engine:
             voice: How it sounds.
             stop: When it is set the rest of the sentence is not spoken.
             pause: Whether the pause between two sentences follows.
-
-        Returns:
-            Mono samples at `sample_rate`.
         """
         text = sentence.encode("utf-8")
         with self._lock:
-            self._load_voice(voice)
+            self._open()
+            assert self._library is not None  # noqa: S101
+            self._load_voice(self._library, voice)
             self._blocks = []
+            self._marks = []
             self._stop = stop
             status = self._library.espeak_Synth(
                 text, len(text) + 1, 0, 0, 0, _CHARS_UTF8 | (_ENDPAUSE if pause else 0), None, None
             )
-            blocks = self._blocks
+            blocks, marks = self._blocks, self._marks
         if status != 0:
             raise EngineError(f"espeak-ng failed with status {status}")
-        return np.frombuffer(b"".join(blocks), dtype=np.int16)
+        return Spoken(np.frombuffer(b"".join(blocks), dtype=np.int16), marks)
 
-    def _receive(self, samples: object, count: int, _events: object) -> int:
+    def _receive(self, samples: Any, count: int, events: Any) -> int:
         """Take one block from the engine; 1 tells it to stop."""
         if samples and count > 0:
-            self._blocks.append(ctypes.string_at(samples, 2 * count))  # type: ignore[arg-type]
+            self._blocks.append(ctypes.string_at(samples, 2 * count))
+        for event in events:
+            if event.type == _EVENT_END_OF_LIST:
+                break
+            if event.type == _EVENT_WORD:
+                self._marks.append((event.text_position - 1, event.sample))
         return int(self._stop.is_set())
 
-    def _load_voice(self, voice: Voice) -> None:
-        if voice == self._loaded:
-            return
-        self._loaded = None
-        language = (self._data / "lang" / LANGUAGES[voice.language]).read_bytes()
-        self._voice_file.write_bytes(_voice_file(language, voice))
-        status = self._library.espeak_SetVoiceByFile(os.fsencode(self._voice_file))
+    def _open(self) -> int:
+        """Open the library, anew if it was open; gives its sample rate in Hz.
+
+        It keeps state between two texts that nothing resets, and seeds its noise with the time, so
+        that the same text would not have the same samples twice.
+        """
+        if self._library is not None:
+            self._library.espeak_Terminate()
+            _unload(self._library)
+            self._library = None
+        library = _load()
+        sample_rate: int = library.espeak_Initialize(
+            _AUDIO_OUTPUT_SYNCHRONOUS,
+            _BLOCK_MS,
+            os.fsencode(self._data_path),
+            _INITIALIZE_DONT_EXIT,
+        )
+        if sample_rate <= 0:
+            raise EngineError(f"espeak-ng cannot read its data in {self._data}")
+        library.espeak_ng_SetRandSeed(1)
+        library.espeak_SetSynthCallback(self._callback)
+        library.espeak_SetParameter(_PARAMETER_VOLUME, _VOLUME, 0)
+        self._library = library
+        return sample_rate
+
+    def _load_voice(self, library: ctypes.CDLL, voice: Voice) -> None:
+        if voice != self._written:
+            self._written = None
+            language = (self._data / "lang" / LANGUAGES[voice.language]).read_bytes()
+            self._voice_file.write_bytes(_voice_file(language, voice))
+            self._written = voice
+        status = library.espeak_SetVoiceByFile(os.fsencode(self._voice_file))
         if status != 0:
             raise EngineError(f"espeak-ng refused a voice with status {status}")
-        self._loaded = voice
 
 
 def _voice_file(language: bytes, voice: Voice) -> bytes:
@@ -210,6 +267,7 @@ def _load() -> ctypes.CDLL:
         ctypes.c_char_p,
         ctypes.c_int,
     ]
+    library.espeak_ng_SetRandSeed.argtypes = [ctypes.c_long]
     library.espeak_SetSynthCallback.argtypes = [_SYNTH_CALLBACK]
     library.espeak_SetSynthCallback.restype = None
     library.espeak_SetParameter.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int]
@@ -225,6 +283,13 @@ def _load() -> ctypes.CDLL:
         ctypes.c_void_p,
     ]
     return library
+
+
+def _unload(library: ctypes.CDLL) -> None:
+    if sys.platform == "win32":
+        _ctypes.FreeLibrary(library._handle)
+    else:
+        _ctypes.dlclose(library._handle)
 
 
 def _short_directory() -> Path:

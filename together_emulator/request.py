@@ -10,6 +10,7 @@ from together_emulator.catalogue import Model, models
 from together_emulator.engine import LANGUAGES
 from together_emulator.errors import ApiError, quoted
 from together_emulator.mix import parse_mix
+from together_emulator.script import Script
 from together_emulator.voice import Voice, find_voice, mix_voices
 
 MAX_INPUT_CHARACTERS = 10_000
@@ -27,14 +28,20 @@ class SpeechRequest:
     """A request that can be answered.
 
     Attributes:
-        text: What to say, with the pronunciation rules of the request applied.
+        model: The name of the model.
+        script: What to say, with the pronunciation rules of the request applied.
         voice: How it sounds.
         audio_format: What to answer with.
+        is_streamed: Whether the audio is to come as events.
+        with_words: Whether word timings are to come with it.
     """
 
-    text: str
+    model: str
+    script: Script
     voice: Voice
     audio_format: AudioFormat
+    is_streamed: bool
+    with_words: bool
 
 
 def parse_request(body: bytes) -> SpeechRequest:
@@ -48,15 +55,18 @@ def parse_request(body: bytes) -> SpeechRequest:
     fields = _Fields(_object(body))
     model = _model(fields.required_text("model"))
     text = _text(fields.required_text("input"))
+    script = _pronounce(text, fields.pronunciation_rules())
     # The rules may lengthen the text and bring in anything.
-    text = _text(_pronounce(text, fields.pronunciation_rules()))
+    _text(script.spoken)
     voice = _voice(fields, model)
     audio_format = _audio_format(fields, model)
-    fields.one_of("alignment", ("none", "word"))
+    is_streamed = fields.flag("stream")
+    if is_streamed and audio_format.container != "raw":
+        _refuse("response_format", 'with stream, response_format must be "raw"')
+    with_words = fields.one_of("alignment", ("none", "word")) == "word"
+    # It changes how text that comes in pieces is cut; here all of it is there.
     fields.one_of("segment", ("sentence", "immediate", "never"))
-    if fields.flag("stream"):
-        _refuse("stream", "this emulator does not stream yet; leave stream out or set it to false")
-    return SpeechRequest(text, voice, audio_format)
+    return SpeechRequest(model.name, script, voice, audio_format, is_streamed, with_words)
 
 
 def _refuse(param: str | None, message: str, *, code: str | None = None) -> NoReturn:
@@ -155,17 +165,18 @@ def _model(name: str) -> Model:
     return model
 
 
-def _pronounce(text: str, rules: dict[str, str]) -> str:
+def _pronounce(text: str, rules: dict[str, str]) -> Script:
     """Apply pronunciation rules to whole words, or to symbols wherever they stand."""
+    script = Script.of(text)
     if not rules:
-        return text
+        return script
     sources = "|".join(
         (r"\b" if source[0].isalnum() else "")
         + re.escape(source)
         + (r"\b" if source[-1].isalnum() else "")
         for source in sorted(rules, key=len, reverse=True)
     )
-    return re.sub(sources, lambda match: rules[match[0]], text)
+    return script.replace((*match.span(), rules[match[0]]) for match in re.finditer(sources, text))
 
 
 def _text(text: str) -> str:

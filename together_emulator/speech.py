@@ -3,12 +3,15 @@
 import re
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from together_emulator.engine import engine
+from together_emulator.script import Script, Sentence
 from together_emulator.voice import Voice
+from together_emulator.words import Word, align
 
 # In characters. The first bounds how long one request keeps the engine from the others; the second
 # keeps clear of a buffer of the engine, which a word of 160 bytes overruns.
@@ -16,35 +19,62 @@ _LONGEST_SENTENCE = 300
 _LONGEST_WORD = 40
 
 
-def speak(text: str, voice: Voice, stop: threading.Event) -> Iterator[NDArray[np.int16]]:
+@dataclass(frozen=True)
+class SpokenSentence:
+    """A sentence with its sound.
+
+    Attributes:
+        samples: Mono samples at the engine's sample rate.
+        words: Its words and their times in samples, from the beginning of the sentence.
+        is_last: Whether it is the last of its text.
+    """
+
+    samples: NDArray[np.int16]
+    words: list[Word]
+    is_last: bool
+
+
+def speak(script: Script, voice: Voice, stop: threading.Event) -> Iterator[SpokenSentence]:
     """Speak a text, one sentence at each step.
 
     The engine is free between two steps, so that texts spoken at the same time take turns, and a
     reader that is slow or goes away holds nobody up.
 
     Args:
-        text: Any text.
+        script: Any text.
         voice: How it sounds.
         stop: When it is set the rest is not spoken.
-
-    Yields:
-        Mono samples at the engine's sample rate.
     """
-    sentences = split_sentences(text)
+    sentences = split_sentences(script)
     for number, sentence in enumerate(sentences, 1):
         if stop.is_set():
             return
-        yield engine().speak(sentence, voice, stop, pause=number < len(sentences))
+        is_last = number == len(sentences)
+        spoken = engine().speak(sentence.text, voice, stop, pause=not is_last)
+        words = align(script, sentence, spoken.marks, spoken.samples)
+        yield SpokenSentence(spoken.samples, words, is_last)
 
 
-def split_sentences(text: str) -> list[str]:
+def split_sentences(script: Script) -> list[Sentence]:
     """The sentences of a text, each of at most 300 characters, as the engine can take them.
 
     Control characters and Braille become spaces, and words longer than 40 characters are broken.
     """
-    safe = _LONG_WORD.sub(r"\g<0> ", _UNSAFE.sub(" ", text))
+    pieces = list(_PIECE.finditer(_UNSAFE.sub(" ", script.spoken)))
+    text = ""
+    origins: list[int] = []
+    for piece, before in zip(pieces, [None, *pieces], strict=False):
+        if before and not piece[0].isspace() and not before[0].isspace():
+            text += " "
+            origins.append(script.origins[piece.start()])
+        text += piece[0]
+        origins += script.origins[piece.start() : piece.end()]
+
+    places = [place for whole in _sentence_places(text) for place in _cut(text, *whole)]
+    starts = [origins[start] for start, _ in places] + [len(script.written)]
     return [
-        piece for sentence in _SENTENCE_END.split(safe) for piece in _cut(sentence.strip()) if piece
+        Sentence(text[start:end], origins[start:end], (starts[number], starts[number + 1]))
+        for number, (start, end) in enumerate(places)
     ]
 
 
@@ -52,7 +82,7 @@ def split_sentences(text: str) -> list[str]:
 # Braille crashes it in some languages.
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2800-\u28ff]")
 
-_LONG_WORD = re.compile(rf"\S{{{_LONGEST_WORD}}}(?=\S)")
+_PIECE = re.compile(rf"\S{{1,{_LONGEST_WORD}}}|\s+")
 
 # After a Latin full stop a space and no lower-case letter must follow, and an initial or a common
 # title before it ends no sentence; the full stops of Chinese, Japanese and Hindi stand for
@@ -65,11 +95,30 @@ _SENTENCE_END = re.compile(
 )
 
 
-def _cut(sentence: str) -> Iterator[str]:
-    while len(sentence) > _LONGEST_SENTENCE:
-        end = sentence.rfind(" ", 1, _LONGEST_SENTENCE + 1)
-        if end < 0:
-            end = _LONGEST_SENTENCE
-        yield sentence[:end]
-        sentence = sentence[end:].lstrip()
-    yield sentence
+def _sentence_places(text: str) -> Iterator[tuple[int, int]]:
+    start = 0
+    for end in _SENTENCE_END.finditer(text):
+        yield start, end.start()
+        start = end.end()
+    yield start, len(text)
+
+
+def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Cut a sentence where it is too long, between words if that can be."""
+    start, end = _strip(text, start, end)
+    while end - start > _LONGEST_SENTENCE:
+        cut = text.rfind(" ", start + 1, start + _LONGEST_SENTENCE + 1)
+        if cut < 0:
+            cut = start + _LONGEST_SENTENCE
+        yield start, cut
+        start, end = _strip(text, cut, end)
+    if start < end:
+        yield start, end
+
+
+def _strip(text: str, start: int, end: int) -> tuple[int, int]:
+    while start < end and text[start].isspace():
+        start += 1
+    while start < end and text[end - 1].isspace():
+        end -= 1
+    return start, end

@@ -10,14 +10,13 @@ from itertools import pairwise
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 from starlette.types import ASGIApp, Message
 
 from tests.emulator.listening import Heard, listen, read_raw, read_wav
 from together_emulator.app import create_app
 from together_emulator.engine import Engine
+from together_emulator.engine import Spoken as EngineSpoken
 from together_emulator.voice import Voice
 
 KOKORO = "hexgrad/Kokoro-82M"
@@ -244,6 +243,8 @@ REFUSED: dict[str, tuple[dict[str, object], int, str | None]] = {
     "empty language": (request(CARTESIA, language=""), 400, "language"),
     "unknown alignment": (request(alignment="phoneme"), 400, "alignment"),
     "unknown segment": (request(segment="page"), 400, "segment"),
+    "stream without a format": (request(stream=True), 400, "response_format"),
+    "stream of a file": (request(stream=True, response_format="wav"), 400, "response_format"),
     "stream of another type": (request(stream="true"), 400, "stream"),
     "extra_params of another type": (request(extra_params=[]), 400, "extra_params"),
     "rules of another type": (
@@ -331,9 +332,7 @@ def test_a_body_that_is_too_large_is_read_so_that_its_sender_sees_the_answer(
         assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
-@pytest.mark.parametrize(
-    ("fields", "word"), [({"stream": True}, "stream"), ({"response_format": "mp3"}, "mp3")]
-)
+@pytest.mark.parametrize(("fields", "word"), [({"response_format": "mp3"}, "mp3")])
 def test_what_is_not_emulated_yet_is_said_in_words(
     api: httpx.Client, fields: dict[str, Any], word: str
 ) -> None:
@@ -426,7 +425,7 @@ class Spoken:
 
         def speak(
             engine: Engine, sentence: str, voice: Voice, stop: threading.Event, *, pause: bool
-        ) -> NDArray[np.int16]:
+        ) -> EngineSpoken:
             self.sentences.append(sentence)
             self.threads.add(threading.get_ident())
             self.begun.set()

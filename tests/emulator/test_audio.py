@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.emulator.listening import read_raw
-from together_emulator.audio import AudioFormat, Encoding, encode, wav_header
+from together_emulator.audio import AudioFormat, Encoder, Encoding, wav_header
 
 EVERY_SAMPLE = np.arange(-32768, 32768).astype(np.int16)
 SUBTYPES: dict[Encoding, str] = {
@@ -23,7 +23,8 @@ SUBTYPES: dict[Encoding, str] = {
 
 
 def encoded(samples: NDArray[np.int16], encoding: Encoding, sample_rate: int = 22050) -> bytes:
-    return b"".join(encode([samples], 22050, AudioFormat("raw", encoding, sample_rate)))
+    encoder = Encoder(22050, AudioFormat("raw", encoding, sample_rate))
+    return encoder.encode(samples, last=True)
 
 
 @pytest.mark.parametrize("encoding", ["pcm_s16le", "pcm_f32le"])
@@ -83,10 +84,11 @@ def test_the_cutting_of_blocks_does_not_matter(
     values: list[int], cuts: list[int], encoding: Encoding, sample_rate: int
 ) -> None:
     samples = np.array(values, dtype=np.int16)
-    audio_format = AudioFormat("raw", encoding, sample_rate)
-    whole = b"".join(encode([samples], 22050, audio_format))
-    blocks = np.split(samples, sorted(cuts))
-    assert b"".join(encode(blocks, 22050, audio_format)) == whole
+    encoder = Encoder(22050, AudioFormat("raw", encoding, sample_rate))
+    *blocks, last = np.split(samples, sorted(cuts))
+    pieces = [encoder.encode(block) for block in blocks]
+    pieces.append(encoder.encode(last, last=True))
+    assert b"".join(pieces) == encoded(samples, encoding, sample_rate)
 
 
 def test_what_overshoots_full_scale_is_clipped_and_does_not_wrap() -> None:

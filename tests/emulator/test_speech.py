@@ -7,10 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from together_emulator.script import Script
 from together_emulator.speech import speak, split_sentences
 from together_emulator.voice import Voice
 
 VOICE = Voice("en-us", 120, 100, 0)
+
+
+def pieces_of(text: str) -> list[str]:
+    return [sentence.text for sentence in split_sentences(Script.of(text))]
 
 
 @pytest.mark.parametrize(
@@ -29,12 +34,12 @@ VOICE = Voice("en-us", 120, 100, 0)
     ],
 )
 def test_sentences(text: str, sentences: list[str]) -> None:
-    assert split_sentences(text) == sentences
+    assert pieces_of(text) == sentences
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=900))
 def test_nothing_is_lost_and_every_piece_is_safe(text: str) -> None:
-    pieces = split_sentences(text)
+    pieces = pieces_of(text)
     unsafe = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2800-\u28ff]")
     assert unsafe.sub("", "".join(pieces)) == unsafe.sub("", text)
     for piece in pieces:
@@ -45,19 +50,20 @@ def test_nothing_is_lost_and_every_piece_is_safe(text: str) -> None:
 
 def test_words_are_cut_only_when_they_must_be() -> None:
     text = "word " * 200
-    assert split_sentences(text) == ["word " * 59 + "word"] * 3 + ["word " * 19 + "word"]
-    assert split_sentences("x" * 100) == ["x" * 40 + " " + "x" * 40 + " " + "x" * 20]
+    assert pieces_of(text) == ["word " * 59 + "word"] * 3 + ["word " * 19 + "word"]
+    assert pieces_of("x" * 100) == ["x" * 40 + " " + "x" * 40 + " " + "x" * 20]
 
 
 def test_one_step_for_each_sentence() -> None:
-    steps = list(speak("One. Two. Three.", VOICE, threading.Event()))
+    steps = list(speak(Script.of("One. Two. Three."), VOICE, threading.Event()))
     assert len(steps) == 3
-    assert all(len(samples) > 2000 for samples in steps)
+    assert all(len(step.samples) > 2000 for step in steps)
+    assert [step.is_last for step in steps] == [False, False, True]
 
 
 def test_stop_ends_it_before_the_next_sentence() -> None:
     stop = threading.Event()
-    steps = speak("One. Two. Three.", VOICE, stop)
+    steps = speak(Script.of("One. Two. Three."), VOICE, stop)
     next(steps)
     stop.set()
     assert list(steps) == []
@@ -65,6 +71,7 @@ def test_stop_ends_it_before_the_next_sentence() -> None:
 
 def test_duration_grows_with_the_text() -> None:
     def duration(words: int) -> int:
-        return sum(map(len, speak("banana " * words, VOICE, threading.Event())))
+        steps = speak(Script.of("banana " * words), VOICE, threading.Event())
+        return sum(len(step.samples) for step in steps)
 
     assert duration(1) * 1.5 < duration(3) < duration(9) / 2 < duration(27) / 4

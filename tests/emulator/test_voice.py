@@ -35,7 +35,9 @@ def kokoro(name: str) -> Voice:
 
 
 def hear(voice: Voice) -> Heard:
-    samples = engine().speak(SENTENCES[voice.language], voice, threading.Event(), pause=False)
+    samples = (
+        engine().speak(SENTENCES[voice.language], voice, threading.Event(), pause=False).samples
+    )
     return listen(samples.astype(np.float64) / 32768, engine().sample_rate)
 
 
@@ -146,7 +148,7 @@ def test_voices_that_are_not_listed() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_language_speaks(language: str) -> None:
-    samples = engine().speak("1 2 3", Voice(language, 120, 100, 0), threading.Event(), pause=False)
-    measure = listen(samples.astype(np.float64) / 32768, engine().sample_rate)
+    spoken = engine().speak("1 2 3", Voice(language, 120, 100, 0), threading.Event(), pause=False)
+    measure = listen(spoken.samples.astype(np.float64) / 32768, engine().sample_rate)
     assert measure.level > -35
     assert 0.2 < measure.duration < 10

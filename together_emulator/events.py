@@ -1,0 +1,89 @@
+"""The server-sent events of a streamed answer, in each shape that has been seen."""
+
+import base64
+import json
+from collections.abc import Iterator
+from typing import Literal, cast, get_args
+
+from together_emulator.answer import TimedWord
+from together_emulator.errors import ApiError
+
+Shape = Literal["a", "b", "c"]
+SHAPES: tuple[Shape, ...] = get_args(Shape)
+
+PIECE_MS = 100
+"""The duration of the audio in one event; the last of a sentence may be shorter."""
+
+
+def audio_event(shape: Shape, model: str, audio: bytes) -> bytes:
+    """The event that carries a piece of audio.
+
+    Args:
+        shape: ``"b"`` is what the live service sends, ``"a"`` what the contract says, and ``"c"``
+            an older one.
+        model: The model of the request.
+        audio: Whole samples.
+    """
+    encoded = base64.b64encode(audio).decode("ascii")
+    if shape == "a":
+        return _event({"object": "audio.tts.chunk", "model": model, "b64": encoded})
+    if shape == "b":
+        return _event(
+            {
+                "type": "conversation.item.audio_output.delta",
+                "item_id": "tts_1",
+                "delta": encoded,
+            }
+        )
+    return _event({"type": "delta", "audio": encoded})
+
+
+def words_event(words: list[TimedWord], *, nested: bool) -> bytes:
+    """The event that carries word timings, which is the same in every shape.
+
+    Args:
+        words: One or more words.
+        nested: Whether the lists stand under ``timestamps``.
+    """
+    lists = {
+        "words": [word.text for word in words],
+        "start_seconds": [round(word.start_s, 4) for word in words],
+        "end_seconds": [round(word.end_s, 4) for word in words],
+    }
+    return _event(
+        {
+            "type": "conversation.item.word_timestamps",
+            "item_id": "tts_1",
+            **({"timestamps": lists} if nested else lists),
+        }
+    )
+
+
+def failure_event(error: ApiError) -> bytes:
+    """The event that says that the rest will not come."""
+    return _event({"type": "conversation.item.tts.failed", **json.loads(error.body())})
+
+
+def end_mark(shape: Shape) -> bytes:
+    """The last event."""
+    return _event({"type": "done"}) if shape == "c" else b"data: [DONE]\n\n"
+
+
+def pieces(audio: bytes, size: int) -> Iterator[bytes]:
+    """Cut audio into pieces of `size` bytes and a rest."""
+    return (audio[start : start + size] for start in range(0, len(audio), size))
+
+
+def shape_of(name: str) -> Shape:
+    """The shape of a name.
+
+    Raises:
+        ValueError: There is no such shape.
+    """
+    if name.lower() not in SHAPES:
+        raise ValueError(f"{name!r} is none of {', '.join(SHAPES)}")
+    return cast("Shape", name.lower())
+
+
+def _event(fields: dict[str, object]) -> bytes:
+    return b"data: " + json.dumps(fields, separators=(",", ":")).encode("ascii") + b"\n\n"
