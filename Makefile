@@ -16,7 +16,9 @@ demo: $(VENV)/.demo ## install what is needed and speak a sentence into speech.w
 		'Hello! This sentence came through the whole stack, without a key.'
 
 test: $(VENV)/.dev lint ## install what is needed and run the linters and every test
+	$(PY) -m coverage erase
 	$(PY) -m coverage run -m pytest
+	$(PY) -m coverage combine --quiet
 	$(PY) -m coverage report
 
 lint: $(VENV)/.dev ## ruff and mypy

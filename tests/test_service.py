@@ -63,6 +63,21 @@ def test_raw_audio_is_labelled_as_what_it_is(client: SpeechClient) -> None:
     assert frames(audio.to_wav()) == len(audio.content) // 2
 
 
+def test_a_stream_is_the_same_speech(client: SpeechClient) -> None:
+    text = "Hello there. How are you?"
+    with client.stream(text, voice="af_heart", alignment="word") as stream:
+        pieces = list(stream)
+    assert len(pieces) > 1
+    assert all(len(piece) % 2 == 0 for piece in pieces)
+    assert str(stream.format) == "raw pcm_s16le 24000 Hz mono"
+    words = [timing.word.strip(".?").lower() for timing in stream.words]
+    assert words == ["hello", "there", "how", "are", "you"]
+    starts = [timing.start_s for timing in stream.words]
+    assert starts == sorted(starts)
+    assert stream.duration_s is not None
+    assert stream.words[-1].end_s <= stream.duration_s + 0.1
+
+
 def test_the_voices_are_listed(client: SpeechClient) -> None:
     voices = {voice.id: voice for voice in client.list_voices("hexgrad/Kokoro-82M")}
     assert voices["bf_emma"].language == "en-gb"

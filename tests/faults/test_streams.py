@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import anyio
+import httpx
 import pytest
 import trustme
 
@@ -611,3 +612,21 @@ def test_one_line_of_log_says_what_came(connect: Connect, caplog: pytest.LogCapt
     assert "200" in line
     assert "req-1" in line
     assert "secret" not in line
+
+
+class _Canned(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """A transport without sockets, as a test of an application may have one."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, stream=httpx.ByteStream(event(b"ab") * 2 + DONE))
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return self.handle_request(request)
+
+
+def test_a_transport_without_sockets_streams_too(connect: Connect) -> None:
+    speaker = connect("http://127.0.0.1:9", httpx_args={"transport": _Canned()})
+    assert Listener(speaker).hear_all() == b"abab"
+    listener = Listener(speaker).enter()
+    with pytest.warns(ResourceWarning, match="unclosed <"):
+        del listener.stream
