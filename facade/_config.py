@@ -8,13 +8,13 @@ import platform
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
-from importlib.metadata import PackageNotFoundError, version
 from ipaddress import ip_address
 from typing import Any, NoReturn
 
 import httpx
 
 from facade._retry import RetryPolicy
+from facade._version import __version__
 from facade.errors import InvalidRequestError
 
 DEFAULT_BASE_URL = "https://api.together.ai/v1"
@@ -231,11 +231,8 @@ def _headers(given: Mapping[str, str] | None) -> Mapping[str, str]:
 
 
 def _user_agent() -> str:
-    try:
-        ours = version("together-speech")
-    except PackageNotFoundError:
-        ours = "unknown"
-    return f"together-speech/{ours} python/{platform.python_version()} httpx/{httpx.__version__}"
+    python = platform.python_version()
+    return f"together-speech/{__version__} python/{python} httpx/{httpx.__version__}"
 
 
 def _httpx_args(given: Mapping[str, Any] | None) -> Mapping[str, Any]:

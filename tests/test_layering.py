@@ -12,6 +12,7 @@ import together_emulator
 
 # From the ground up: a module imports only those before it.
 PURE = (
+    "_version",
     "errors",
     "formats",
     "voices",

@@ -5,7 +5,7 @@ import math
 import pickle
 import traceback
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -324,7 +324,7 @@ def test_the_largest_answer_is_256_mib_unless_said_otherwise() -> None:
     assert read(max_audio_bytes=1).max_audio_bytes == 1
 
 
-@pytest.mark.parametrize("name", ["connect_s", "read_s", "total_s"])
+@pytest.mark.parametrize("name", ["connect_s", "read_s", "first_audio_s", "total_s"])
 @pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, 1_000_001, 10**400, "5", None, True])
 def test_a_time_limit_that_makes_no_sense_is_refused(name: str, value: Any) -> None:
     with pytest.raises(InvalidRequestError) as caught:
@@ -341,9 +341,6 @@ def test_time_limits_are_values_and_travel() -> None:
     assert Timeouts() == Timeouts(connect_s=10, read_s=120, total_s=600)
 
 
-def test_a_copy_that_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def not_installed(name: str) -> str:
-        raise PackageNotFoundError(name)
-
-    monkeypatch.setattr("facade._config.version", not_installed)
-    assert read().headers["user-agent"].startswith("together-speech/unknown python/")
+def test_the_user_agent_names_the_installed_version() -> None:
+    agent = read().headers["user-agent"]
+    assert agent.startswith(f"together-speech/{version('together-speech')} python/")
