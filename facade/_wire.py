@@ -131,10 +131,7 @@ class SyncWire:
             # A transport of the application's own may give its answers whole.
             _raise_failure(call, self._config, response.content)
         body = bytearray()
-        deadline, call.deadline = (
-            call.deadline,
-            min(call.deadline, time.monotonic() + _FAILURE_BODY_S),
-        )
+        call.wait_for("read_s", _FAILURE_BODY_S)
         try:
             for chunk in response.iter_raw():
                 body += chunk
@@ -143,8 +140,6 @@ class SyncWire:
         except Exception:  # noqa: BLE001, S110 - see below
             # The status says what happened; a body that breaks off only says less.
             pass
-        finally:
-            call.deadline = deadline
         _raise_failure(call, self._config, body)
 
 
@@ -324,9 +319,6 @@ def _body(request: SpeechRequest) -> AudioSpeechRequest:
     )
     body.additional_properties.update(extra)
     return body
-
-
-# --- the time a call has -----------------------------------------------------------------------
 
 
 # --- the answer --------------------------------------------------------------------------------
