@@ -265,6 +265,7 @@ def in_child(run: Callable[[], object]) -> str:
     try:
         assert receiver.poll(20), "the child does not end"
         told: str = receiver.recv()
+        child.join(20)
         return told
     finally:
         receiver.close()

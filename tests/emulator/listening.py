@@ -65,8 +65,8 @@ def read_raw(content: bytes, sample_rate: int, subtype: str) -> NDArray[np.float
     return samples
 
 
-def read_wav(content: bytes) -> tuple[NDArray[np.float64], int]:
-    """Decode a WAV file with libsndfile: samples and sample rate in Hz."""
+def read_file(content: bytes) -> tuple[NDArray[np.float64], int]:
+    """Decode a WAV or MP3 file with libsndfile: samples and sample rate in Hz."""
     samples: NDArray[np.float64]
     samples, sample_rate = soundfile.read(io.BytesIO(content))
     return samples, int(sample_rate)

@@ -41,7 +41,7 @@ NEVER = threading.Event()
         ("en-us", "smile 🎉🎉 done", ["smile", "🎉🎉", "done"]),
         ("en-us", "x" * 53 + " yes", ["x" * 53, "yes"]),
         ("en-us", "3/4/2024 15200 555-1234", ["3/4/2024", "15200", "555-1234"]),
-        ("fr", "L'homme qu'il a vu, est-ce l'ami ?", "L'homme qu'il a vu est-ce l'ami".split()),
+        ("fr", "L'homme a vu, est-ce l'ami ?", ["L'homme", "a", "vu", "est-ce", "l'ami"]),
         ("ja", "きょうは いいてんきです。さようなら", ["きょうは", "いいてんきです", "さようなら"]),
         ("zh", "我们去，OK", ["我", "们", "去", "OK"]),  # noqa: RUF001
         ("hi", "आज का मौसम। हाँ", ["आज", "का", "मौसम", "हाँ"]),
@@ -81,8 +81,10 @@ def test_a_replacement_is_timed_as_what_was_written() -> None:
 @given(
     st.lists(
         st.sampled_from(
-            ["a", "the", "in", "of", "house", "1,000", "5%", "e-mail", "—", '"so"', "don't", "I."]
-            + ["Who?", "x@y.z", "2024", "$3", "&", "(b)", "\n", "天", "ÿ", "...", "well,"]
+            [
+                *("a", "the", "in", "of", "house", "1,000", "5%", "e-mail", "—", '"so"', "don't"),
+                *("I.", "Who?", "x@y.z", "2024", "$3", "&", "(b)", "\n", "天", "ÿ", "...", "well,"),
+            ]
         ),
         max_size=25,
     ).map(" ".join)

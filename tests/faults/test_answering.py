@@ -304,6 +304,16 @@ def test_body_of_a_failure_that_does_not_end_keeps_its_status(
         assert rest in (Peer.close, Peer.reset) or server.saw_close()
 
 
+def test_no_more_of_a_failure_is_waited_for_than_is_kept(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facade._wire._FAILURE_BODY_S", 60)
+    begin = answer(401, b"x" * 100_000, length=10**6)
+    with FaultServer(then(begin, Peer.wait_for_close)) as server:
+        assert len(failure(connect(server.url), AuthenticationError).body) == 65536
+        assert server.saw_close()
+
+
 @pytest.mark.parametrize("cookie", ["session=1", "bad=\xff"])
 def test_cookies_are_not_kept(connect: Connect, cookie: str) -> None:
     """One that httpx takes and cannot send would spoil every later call."""

@@ -1,0 +1,325 @@
+"""Faults on demand, as a client meets them: each comes to the exception that it should."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from facade import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    APITimeoutError,
+    AsyncSpeechClient,
+    AuthenticationError,
+    BadRequestError,
+    EmptyAudioError,
+    InternalServerError,
+    MalformedStreamError,
+    NotFoundError,
+    PaymentRequiredError,
+    PermissionDeniedError,
+    RateLimitError,
+    RequestTooLargeError,
+    RetryPolicy,
+    SpeechClient,
+    SpeechError,
+    StreamInterruptedError,
+    Timeouts,
+    UnprocessableEntityError,
+)
+from tests.emulator.conftest import emulator_process
+from tests.emulator.streaming import data_of, read_stream
+from together_emulator.fault import ERROR_BODIES, ERROR_EVENTS, EVENT_STYLES, Fault
+
+TEXT = "We were away a year ago."
+STREAM = {
+    "model": "hexgrad/Kokoro-82M",
+    "input": TEXT,
+    "voice": "af_heart",
+    "response_format": "raw",
+    "stream": True,
+}
+
+
+def say(
+    kind: str, url: str, fault: str, *, is_streamed: bool = False, timeouts: Timeouts | None = None
+) -> bytes:
+    """Let a client of this repository meet a fault, once."""
+    settings: dict[str, Any] = {
+        "base_url": url,
+        "headers": {"x-emulate-fault": fault},
+        "retry": RetryPolicy(attempts=1),
+        "timeouts": timeouts or Timeouts(total_s=30),
+    }
+    if kind == "sync":
+        with SpeechClient("any", **settings) as client:
+            if not is_streamed:
+                return client.synthesize(TEXT, voice="af_heart").content
+            with client.stream(TEXT, voice="af_heart") as stream:
+                return b"".join([piece for piece in stream])  # noqa: C416
+
+    async def say_async() -> bytes:
+        async with AsyncSpeechClient("any", **settings) as client:
+            if not is_streamed:
+                return (await client.synthesize(TEXT, voice="af_heart")).content
+            async with client.stream(TEXT, voice="af_heart") as stream:
+                return b"".join([piece async for piece in stream])
+
+    return asyncio.run(say_async())
+
+
+STATUSES: dict[int, type[APIStatusError]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    402: PaymentRequiredError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    413: RequestTooLargeError,
+    422: UnprocessableEntityError,
+    429: RateLimitError,
+    **dict.fromkeys((500, 502, 503, 504, *range(520, 531)), InternalServerError),
+}
+
+
+@pytest.mark.parametrize("is_streamed", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("status", STATUSES)
+def test_each_status_is_its_own_error(
+    kind: str, emulator_url: str, status: int, is_streamed: bool
+) -> None:
+    with pytest.raises(STATUSES[status]) as caught:
+        say(kind, emulator_url, f"status={status}", is_streamed=is_streamed)
+    assert caught.value.status_code == status
+    assert caught.value.request_id
+
+
+@pytest.mark.parametrize("body", ERROR_BODIES)
+@pytest.mark.parametrize("status", [400, 429, 503])
+def test_each_body_of_an_error_is_typed_by_its_status(
+    kind: str, emulator_url: str, status: int, body: str
+) -> None:
+    with pytest.raises(STATUSES[status]) as caught:
+        say(kind, emulator_url, f"status={status}; body={body}; message=too warm")
+    if body in ("contract", "error-type", "string", "message", "text"):
+        assert "too warm" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fault", "seconds"),
+    [
+        ("status=429", 0.075),
+        ("status=429; reset=7.5", 7.5),
+        ("status=429; retry-after=12", 12),
+        ("status=503; retry-after=3", 3),
+    ],
+)
+def test_the_wait_that_a_limit_names(
+    kind: str, emulator_url: str, fault: str, seconds: float
+) -> None:
+    with pytest.raises(APIStatusError) as caught:
+        say(kind, emulator_url, fault)
+    assert getattr(caught.value, "retry_after_s", seconds) == pytest.approx(seconds)
+    assert "retry-after" in caught.value.headers or "x-ratelimit-reset" in caught.value.headers
+
+
+@pytest.mark.parametrize(
+    ("fault", "is_streamed", "error"),
+    [
+        ("status=200; body=html", False, APIError),
+        ("status=200; body=html", True, SpeechError),
+        ("status=200", False, APIError),
+        ("status=200", True, APIError),
+        ("status=200; body=empty", False, EmptyAudioError),
+        ("status=204", False, EmptyAudioError),
+        ("redirect=http://elsewhere.invalid/", False, SpeechError),
+        ("redirect=http://elsewhere.invalid/; status=302", True, SpeechError),
+        ("cut=0", False, APIConnectionError),
+        ("cut=1000", False, APIConnectionError),
+        ("cut=1000", True, StreamInterruptedError),
+        ("cut=20000", True, StreamInterruptedError),
+        ("no-end-mark", True, StreamInterruptedError),
+        ("malformed-event", True, MalformedStreamError),
+        ("malformed-event; at=1", True, MalformedStreamError),
+        ("bad-base64", True, MalformedStreamError),
+        *((f"error-event={name}", True, APIError) for name in ERROR_EVENTS),
+    ],
+)
+def test_what_is_no_answer_is_an_error(
+    kind: str, emulator_url: str, fault: str, is_streamed: bool, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        say(kind, emulator_url, fault, is_streamed=is_streamed)
+
+
+@pytest.mark.parametrize(
+    ("fault", "is_streamed"),
+    [
+        ("delay-headers=30", False),
+        ("delay-audio=30", False),
+        ("delay-chunks=30", False),
+        ("delay-headers=30", True),
+        ("delay-audio=30", True),
+        ("delay-chunks=30", True),
+        ("only-comments", True),
+    ],
+)
+def test_a_delay_beyond_the_time_given_is_a_timeout(
+    kind: str, emulator_url: str, fault: str, is_streamed: bool
+) -> None:
+    timeouts = Timeouts(read_s=0.3, first_audio_s=0.3, total_s=5)
+    with pytest.raises((APITimeoutError, StreamInterruptedError)):
+        say(kind, emulator_url, fault, is_streamed=is_streamed, timeouts=timeouts)
+
+
+def test_short_delays_change_nothing(kind: str, emulator_url: str) -> None:
+    fault = "delay-headers=0.02; delay-audio=0.02; delay-chunks=0.002"
+    for is_streamed in (False, True):
+        expected = say(kind, emulator_url, "", is_streamed=is_streamed)
+        assert say(kind, emulator_url, fault, is_streamed=is_streamed) == expected
+
+
+@pytest.mark.parametrize("style", EVENT_STYLES)
+def test_the_same_events_may_be_written_otherwise(
+    kind: str, api: httpx.Client, emulator_url: str, style: str
+) -> None:
+    expected = say(kind, emulator_url, "", is_streamed=True)
+    assert say(kind, emulator_url, f"sse={style}", is_streamed=True) == expected
+    written = [
+        api.post("/audio/speech", json=STREAM, headers={"x-emulate-fault": fault}).content
+        for fault in ("", f"sse={style}")
+    ]
+    assert written[0] != written[1]
+
+
+def test_audio_may_be_cut_inside_a_sample(api: httpx.Client) -> None:
+    expected = read_stream(api.post("/audio/speech", json=STREAM)).content
+    headers = {"x-emulate-pieces": "odd"}
+    streamed = read_stream(api.post("/audio/speech", json=STREAM, headers=headers))
+    assert len(streamed.audio[0]) % 2 == 1
+    assert streamed.content == expected
+
+
+@pytest.mark.parametrize("number", [1, 2, 5])
+def test_an_event_is_spoiled_at_its_place(api: httpx.Client, number: int) -> None:
+    good = data_of(api.post("/audio/speech", json=STREAM))
+    headers = {"x-emulate-fault": f"malformed-event; at={number}"}
+    bad = data_of(api.post("/audio/speech", json=STREAM, headers=headers))
+    assert [n for n, pair in enumerate(zip(good, bad, strict=True), 1) if pair[0] != pair[1]] == [
+        number
+    ]
+
+
+@pytest.mark.parametrize("cut", [0, 1, 5000])
+def test_a_cut_leaves_exactly_that_much(api: httpx.Client, cut: int) -> None:
+    headers = {"x-emulate-fault": f"cut={cut}"}
+    for body in (STREAM, {**STREAM, "stream": False}):
+        received: list[bytes] = []
+        with (
+            pytest.raises(httpx.RemoteProtocolError),
+            api.stream("POST", "/audio/speech", json=body, headers=headers) as response,
+        ):
+            received.extend(response.iter_raw())
+        assert sum(map(len, received)) == cut
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *("nonsense", "status", "status=199", "status=6e2", "body=prose", "cut=-1", "cut=all"),
+        *("delay-audio=601", "delay-audio=nan", "delay-audio", "no-end-mark=1", "at=0", "sse=x"),
+        *("error-event", "retry-after", "status=500; extra=1"),
+    ],
+)
+def test_a_fault_that_does_not_exist_is_refused(api: httpx.Client, fault: str) -> None:
+    response = api.get("/voices", headers={"x-emulate-fault": fault})
+    assert response.status_code == 400
+    message = response.json()["error"]["message"]
+    assert message.startswith("x-emulate-fault: ")
+    assert len(message) < 400
+
+
+def test_a_fault_is_printed_as_it_is_asked_for() -> None:
+    text = "status=429; retry-after=Wed, 21 Oct 2015 07:28:00 GMT; no-end-mark; delay-audio=0.5"
+    fault = Fault.parse(text)
+    assert fault.retry_after == "Wed, 21 Oct 2015 07:28:00 GMT"
+    assert Fault.parse(str(fault)) == fault
+    assert str(Fault()) == ""
+
+
+def test_faults_may_wait_for_the_next_requests() -> None:
+    headers = {"Authorization": "Bearer any"}
+    with (
+        emulator_process() as (url, _),
+        httpx.Client(base_url=url, headers=headers) as api,
+    ):
+        control = httpx.URL(url).join("/emulator/faults")
+        asked = [{"status": 429, "retry_after": 2}, {"status": 503}]
+        assert httpx.post(control, json=asked).status_code == 204
+        # Neither the emulator's own addresses nor a request without a key takes one.
+        assert httpx.get(httpx.URL(url).join("/emulator/requests")).status_code == 200
+        assert httpx.get(url + "/voices").status_code == 401
+        assert [api.get("/voices").status_code for _ in range(3)] == [429, 503, 200]
+        assert httpx.post(control, json=asked).status_code == 204
+        assert httpx.delete(control).status_code == 204
+        assert api.get("/voices").status_code == 200
+        for wrong in (b"", b"{}x", b"1", b"[1]", b'[{"status": "x"}]', b"[" * 100_000):
+            refused = httpx.post(control, content=wrong)
+            assert refused.status_code == 400
+            assert refused.json()["error"]["message"]
+
+
+def test_a_program_with_faults_has_nothing_to_say() -> None:
+    """A cut answer is no news on its standard error."""
+    with emulator_process() as (url, process):
+        with pytest.raises(SpeechError):
+            say("sync", url, "cut=10")
+        with pytest.raises(SpeechError):
+            say("sync", url, "cut=10", is_streamed=True)
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(20) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize(
+    ("shape", "first"),
+    [
+        ("data", {"id": "af_heart", "name": "af_heart"}),
+        ("strings", "af_heart"),
+        ("no-id", {"name": "af_heart"}),
+        ("extra", {"id": "af_heart", "name": "af_heart", "language": "en", "preview": None}),
+    ],
+)
+def test_voices_in_each_shape(
+    api: httpx.Client, emulator_url: str, shape: str, first: object
+) -> None:
+    params = {"model": "hexgrad/Kokoro-82M"}
+    headers = {"x-emulate-voices": shape}
+    (entry,) = api.get("/voices", params=params, headers=headers).json()["data"]
+    assert entry["voices"][0] == first
+    with SpeechClient("any", base_url=emulator_url, headers=headers) as client:
+        assert len(client.list_voices("hexgrad/Kokoro-82M")) == 54
+
+
+def test_voices_of_one_model_may_stand_at_the_top(api: httpx.Client, emulator_url: str) -> None:
+    headers = {"x-emulate-voices": "top-level"}
+    body = api.get("/voices", params={"model": "hexgrad/Kokoro-82M"}, headers=headers).json()
+    assert body.keys() == {"voices"}
+    assert api.get("/voices", headers=headers).json().keys() == {"data"}
+    with SpeechClient("any", base_url=emulator_url, headers=headers) as client:
+        assert len(client.list_voices("hexgrad/Kokoro-82M")) == 54
+
+
+@pytest.mark.parametrize(
+    "header", ["x-emulate-voices", "x-emulate-words", "x-emulate-pieces", "x-emulate-stream-shape"]
+)
+def test_a_switch_refuses_what_it_does_not_know(api: httpx.Client, header: str) -> None:
+    headers = {header: "sideways"}
+    if header == "x-emulate-voices":
+        response = api.get("/voices", headers=headers)
+    else:
+        response = api.post("/audio/speech", json=STREAM, headers=headers)
+    assert response.status_code == 400
+    assert header in response.json()["error"]["message"]
