@@ -5,7 +5,7 @@ import sys
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import httpx
@@ -104,8 +104,8 @@ class AsyncBody(httpx.AsyncByteStream):
         await self._stream.aclose()
 
 
-def begin_body(response: httpx.Response, call: Call, config: Config) -> Meter:
-    """Note the head of an answer, and return the meter for its body."""
+def begin_body(response: httpx.Response, call: Call, config: Config) -> Meter | None:
+    """Note the head of an answer; return the meter for its body, or `None` where it needs none."""
     call.status = response.status_code
     call.headers = {
         name.lower(): redact(value, config.key) for name, value in response.headers.items()
@@ -116,14 +116,12 @@ def begin_body(response: httpx.Response, call: Call, config: Config) -> Meter:
     if call.status != 200:
         return Meter(call, config, encoding, 16 * BODY_LIMIT)
     if call.is_stream:
-        # It is never held whole; each of its events has a limit.
-        return Meter(call, config, encoding, sys.maxsize - 1)
+        # It is never held whole, each of its events has a limit, and the connection keeps the time.
+        is_plain = encoding in ("", "identity") and not config.has_own_transport
+        return None if is_plain else Meter(call, config, encoding, sys.maxsize - 1)
     meter = Meter(call, config, encoding, config.max_audio_bytes)
     meter.expect(call.headers.get("content-length", ""))
     return meter
-
-
-# --- the answer, piece by piece ----------------------------------------------------------------
 
 
 class Chunks:
@@ -138,6 +136,7 @@ class Chunks:
         self._config = config
         self._response = response
         self._is_open = True
+        self._is_metered = isinstance(response.stream, SyncBody | AsyncBody)
 
     def redact(self, said: bytes) -> bytes:
         """Take the key out of what the service says."""
@@ -157,13 +156,17 @@ class SyncChunks(Chunks):
 
     def __init__(self, response: httpx.Response, call: Call, config: Config) -> None:
         super().__init__(response, call, config)
-        self._chunks = response.iter_raw()
+        # What `iter_raw` adds to this costs as much as a small event's decoding.
+        self._chunks = iter(cast("httpx.SyncByteStream", response.stream))
 
     def next(self) -> bytes | None:
         """Wait for the next piece; return `None` at the end."""
         token = current.set(self.call)
         try:
-            return next(self._chunks, None)
+            chunk = next(self._chunks, None)
+            if chunk is not None and not self._is_metered:
+                self.call.bytes_received += len(chunk)
+            return chunk
         except Exception as error:  # noqa: BLE001 - whatever httpx or a transport raises becomes ours
             raise_ours(error, self.call, self._config)
         finally:
@@ -182,15 +185,22 @@ class AsyncChunks(Chunks):
 
     def __init__(self, response: httpx.Response, call: Call, config: Config) -> None:
         super().__init__(response, call, config)
-        self._chunks = response.aiter_raw()
+        self._chunks = aiter(cast("httpx.AsyncByteStream", response.stream))
 
     async def next(self) -> bytes | None:
         """Wait for the next piece; return `None` at the end."""
         token = current.set(self.call)
         try:
-            with anyio.move_on_after(self.call.left_s()):
-                return await anext(self._chunks, None)
-            raise out_of_time(self.call, self._config)
+            if self._is_metered:
+                # Where a transport does not keep the time; a scope for each piece costs too much.
+                with anyio.move_on_after(self.call.left_s()):
+                    return await self._chunks.__anext__()
+                raise out_of_time(self.call, self._config)
+            chunk = await self._chunks.__anext__()
+            self.call.bytes_received += len(chunk)
+            return chunk
+        except StopAsyncIteration:
+            return None
         except Exception as error:  # noqa: BLE001 - whatever httpx or a transport raises becomes ours
             raise_ours(error, self.call, self._config)
         finally:

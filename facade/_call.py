@@ -76,9 +76,11 @@ class Call:
         """Note that the application is at work, not the service."""
         self._paused_at = time.monotonic()
 
-    def resume(self) -> None:
-        """Go on after a pause, which does not count."""
-        self.deadline += time.monotonic() - self._paused_at
+    def resume(self, limit: str, seconds: float) -> None:
+        """Go on after a pause, which does not count; let the time limit named `limit` run."""
+        now = time.monotonic()
+        self.deadline += now - self._paused_at
+        self._waited_for, self._until = limit, now + seconds
 
     def begin(self) -> None:
         """Note that an attempt begins."""

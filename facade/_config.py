@@ -134,7 +134,8 @@ class Config:
     def address(self) -> str:
         """Host and port, for messages."""
         port = self.base_url.port or (443 if self.base_url.scheme == "https" else 80)
-        return f"{self.base_url.host}:{port}"
+        host = self.base_url.host
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _key(given: Secret | None) -> Secret:

@@ -3,6 +3,7 @@
 import functools
 import logging
 from collections.abc import Mapping
+from inspect import iscoroutinefunction
 from typing import Any, cast
 
 import httpx
@@ -32,28 +33,36 @@ def begin_request(request: httpx.Request, call: Call, config: Config) -> None:
         call.step = ""
 
 
-def note_step(call: Call, event: str) -> None:
-    _, step, state = event.split(".")
-    if state == "started":
-        call.step = step
-
-
 def watch_connection(call: Call, event: str, info: Mapping[str, Any]) -> None:
     """Note how far a call is, and make a new connection keep to the time of the call that uses it.
 
     httpcore reads a request's time limits once, and waits as long for every piece of the answer: a
     server that sends one byte of a header now and then could hold a call for ever.
     """
-    note_step(call, event)
-    if event.endswith(
-        (".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")
-    ):
+    _, call_step, state = event.split(".")
+    if state == "started":
+        call.step = call_step
+    elif state == "complete" and call_step in ("connect_tcp", "connect_unix_socket", "start_tls"):
         stream = info["return_value"]
         stream.__class__ = _timed(stream.__class__)
 
 
 @functools.cache
 def _timed(kind: type[Any]) -> type[Any]:
+    """Return `kind`, a class of httpcore's connections, with its waits cut to the call's time."""
+    if iscoroutinefunction(kind.read):
+
+        class AsyncTimedStream(kind):  # type: ignore[misc]
+            async def read(
+                self,
+                max_bytes: int,
+                timeout: float | None = None,  # noqa: ASYNC109 - httpcore's
+            ) -> bytes:
+                _check_time(httpx.ReadTimeout)
+                return cast("bytes", await super().read(max_bytes, in_time(timeout)))
+
+        return AsyncTimedStream
+
     class TimedStream(kind):  # type: ignore[misc]
         def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
             _check_time(httpx.ReadTimeout)

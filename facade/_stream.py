@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from pybase64 import b64decode
 
 from facade._failures import empty_audio, failure_in_event
 from facade._sse import Event, OversizedEventError, SSEDecoder
@@ -141,7 +142,10 @@ class StreamDecoder:
             return b""
         if audio is None:
             raise self._malformed("it has no audio")
-        return self._whole_samples(audio)
+        try:
+            return self._whole_samples(b64decode(audio, validate=True))
+        except ValueError as error:
+            raise self._malformed(f"its audio is not base64: {error}") from error
 
     def _fields_of_other(self, event: Event, error: Exception) -> "_Fields":
         """Let an event pass that fails on fields which mean nothing in it; refuse all others."""
@@ -189,13 +193,13 @@ class StreamDecoder:
 
 
 class _Fields(msgspec.Struct):
-    """What an event may hold, in one pass over its bytes: msgspec reads base64 strictly."""
+    """What an event may hold; audio is base64."""
 
     type: str | None = None
     object: str | None = None
-    delta: bytes | None = None
-    b64: bytes | None = None
-    audio: bytes | None = None
+    delta: str | None = None
+    b64: str | None = None
+    audio: str | None = None
     error: Any = None
 
 

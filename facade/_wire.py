@@ -26,7 +26,7 @@ from facade._body import AsyncBody, AsyncChunks, SyncBody, SyncChunks, begin_bod
 from facade._call import Call, current
 from facade._catalogue import read_voices
 from facade._config import Config, Secret
-from facade._connection import begin_request, in_time, note_step, watch_connection
+from facade._connection import begin_request, in_time, watch_connection
 from facade._failures import BODY_LIMIT, failure_from_status, failure_in_success
 from facade._lost import out_of_time, raise_ours, redact_bytes
 from facade._request import SpeechRequest
@@ -124,6 +124,8 @@ class SyncWire:
     def _on_response(self, response: httpx.Response) -> None:
         call = current.get()
         meter = begin_body(response, call, self._config)
+        if meter is None:
+            return
         response.stream = SyncBody(cast("httpx.SyncByteStream", response.stream), meter)
         if response.status_code == 200:
             return
@@ -210,7 +212,7 @@ class AsyncWire:
 
         async def watch(event: str, info: Mapping[str, Any]) -> None:
             nonlocal opened
-            note_step(call, event)
+            watch_connection(call, event, info)
             if event.endswith((".connect_tcp.complete", ".connect_unix_socket.complete")):
                 opened = info["return_value"]
             elif event.endswith(".start_tls.failed"):
@@ -223,6 +225,8 @@ class AsyncWire:
     async def _on_response(self, response: httpx.Response) -> None:
         call = current.get()
         meter = begin_body(response, call, self._config)
+        if meter is None:
+            return
         response.stream = AsyncBody(cast("httpx.AsyncByteStream", response.stream), meter)
         if response.status_code == 200:
             return

@@ -84,6 +84,12 @@ class _Stream(Generic[_Source]):
             )
         self._use = use
 
+    def _take_for_iterating(self) -> None:
+        # An iterator gives itself as often as it is asked to (`b"".join` asks twice), and may be
+        # gone on with; only at its end does a second loop have nothing to come.
+        if self._use != "iterated over" or (self._source and self._source.is_over):
+            self._take("iterated over")
+
     def _target(self, path: str | os.PathLike[str]) -> tuple[Path, bool]:
         """Return where to save to, and whether with a header; nothing is sent if that cannot be."""
         target = Path(path)
@@ -198,7 +204,7 @@ class SpeechStream(_Stream["SyncSource"]):
         self.close()
 
     def __iter__(self) -> Self:
-        self._take("iterated over")
+        self._take_for_iterating()
         return self
 
     def __next__(self) -> bytes:
@@ -297,7 +303,7 @@ class AsyncSpeechStream(_Stream["AsyncSource"]):
         await self.aclose()
 
     def __aiter__(self) -> Self:
-        self._take("iterated over")
+        self._take_for_iterating()
         return self
 
     async def __anext__(self) -> bytes:
@@ -341,8 +347,7 @@ class _SourceOf(Generic[_Chunks]):
     def _wait_for_more(self) -> None:
         """Let the time for the next audio run, which the application's own work is no part of."""
         call = self.chunks.call
-        call.resume()
-        call.wait_for("read_s", call.timeouts.read_s)
+        call.resume("read_s", call.timeouts.read_s)
 
     def _interrupted(self, error: APIConnectionError) -> SpeechError:
         if isinstance(error, APITimeoutError):

@@ -64,7 +64,7 @@ IMPURE = {
     "urllib",
     "uuid",
 }
-PURE_PACKAGES = {"msgspec"}
+PURE_PACKAGES = {"msgspec", "pybase64"}
 
 
 def imported(source: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ import warnings
 import wave
 import weakref
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import anyio
@@ -29,6 +29,7 @@ from facade import (
     MalformedStreamError,
     RateLimitError,
     RetryPolicy,
+    SpeechClient,
     SpeechError,
     StreamError,
     StreamInterruptedError,
@@ -495,6 +496,18 @@ def test_a_cancelled_stream_leaves_no_connection_behind(connect: Connect, kind: 
         assert Listener(speaker).hear_all() == b"abcdefgh"
 
 
+def test_a_loop_may_be_gone_on_with(connect: Connect) -> None:
+    with FaultServer(GOOD) as server:
+        speaker = connect(server.url)
+        listener = Listener(speaker)
+        # `b"".join` asks for the iterator twice before it takes anything.
+        listener.begin_iterating()
+        assert listener.hear() == b"ab"
+        assert listener.hear_all() == b"abcdefgh"
+        if isinstance(speaker.client, SpeechClient):
+            assert b"".join(speaker.client.stream("Hello.", voice="af_heart")) == b"abcdefgh"
+
+
 def test_its_audio_comes_once(connect: Connect, tmp_path: Path) -> None:
     with FaultServer(GOOD) as server:
         speaker = connect(server.url)
@@ -622,6 +635,28 @@ class _Canned(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         return self.handle_request(request)
+
+
+class _Endless(httpx.SyncByteStream, httpx.AsyncByteStream):
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            threading.Event().wait(0.01)
+            yield b":\n\n"
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        await anyio.sleep_forever()
+        yield b""
+
+
+class _Hanging(_Canned):
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, stream=_Endless())
+
+
+def test_a_transport_that_keeps_no_time_is_kept_to_it(connect: Connect) -> None:
+    settings = {"httpx_args": {"transport": _Hanging()}, "timeouts": Timeouts(first_audio_s=0.1)}
+    error = failure(Listener(connect("http://127.0.0.1:9", **settings)), APITimeoutError)
+    assert "first_audio_s=0.1" in str(error)
 
 
 def test_a_transport_without_sockets_streams_too(connect: Connect) -> None:

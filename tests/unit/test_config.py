@@ -169,7 +169,7 @@ def test_a_key_does_not_travel(travel: Callable[[object], object]) -> None:
         ("http://speech.localhost", "http://speech.localhost", "speech.localhost:80"),
         ("http://127.0.0.1:8000/v1/", "http://127.0.0.1:8000/v1/", "127.0.0.1:8000"),
         ("http://127.8.8.8", "http://127.8.8.8", "127.8.8.8:80"),
-        ("http://[::1]:8000", "http://[::1]:8000", "::1:8000"),
+        ("http://[::1]:8000", "http://[::1]:8000", "[::1]:8000"),
         ("http://10.0.0.7:8000", "http://10.0.0.7:8000", "10.0.0.7:8000"),
         ("http://tts.internal", "http://tts.internal", "tts.internal:80"),
     ],
