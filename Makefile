@@ -6,20 +6,22 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint generate check clean
+.PHONY: help demo test clients lint generate check vendor contract-diff api-diff clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1 \2/p' Makefile | awk '{ t = $$1; $$1 = ""; printf "  make %-10s%s\n", t, $$0 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1 \2/p' Makefile | awk '{ t = $$1; $$1 = ""; printf "  make %-14s%s\n", t, $$0 }'
 
 demo: $(VENV)/.demo ## install what is needed and speak a sentence into speech.wav
 	$(PY) -m facade synthesize --local --voice 'af_bella(2)+af_heart(1)' --output speech.wav \
 		'Hello! This sentence came through the whole stack, without a key.'
 
-test: $(VENV)/.dev lint ## install what is needed and run the linters and every test
+test: $(VENV)/.dev clients lint ## install what is needed and run the linters and every test
 	$(PY) -m coverage erase
 	$(PY) -m coverage run -m pytest
 	$(PY) -m coverage combine --quiet
 	$(PY) -m coverage report
+
+clients: $(VENV)/clients/.done ## install other people's clients, for their tests
 
 lint: $(VENV)/.dev ## ruff and mypy
 	$(PY) -m ruff check .
@@ -32,6 +34,19 @@ generate: $(VENV)/.dev ## rebuild generated/ from openapi.yaml and contract/over
 check: $(VENV)/.dev ## regenerate elsewhere and fail when generated/ differs
 	$(PY) -m contract.generate --check
 
+vendor: $(VENV)/.dev ## take in a new contract, SPEC=file-or-URL, and rebuild all that follows from it
+	$(PY) -m contract.vendor '$(SPEC)'
+
+BASE ?= origin/main
+FORMAT ?= text
+
+contract-diff: $(VENV)/.dev ## what the contract's changes since BASE mean; fails when they break
+	$(PY) -m contract.compose | $(PY) -m contract.diff '$(BASE):generated/contract.yaml' - \
+		--format $(FORMAT) --fail-on breaking
+
+api-diff: $(VENV)/.dev ## what breaks in facade since BASE; fails when CHANGELOG does not name it
+	$(PY) -m contract.api_diff '$(BASE)'
+
 clean: ## remove the environment and everything that was built
 	rm -rf $(VENV) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis dist speech.wav
 
@@ -42,6 +57,13 @@ $(PY):
 
 $(VENV)/.demo: pyproject.toml | $(PY)
 	$(PIP) -e '.[cli,emulator]'
+	@touch $@
+
+# Together's and OpenAI's SDKs, which the emulator is tested with; their dependencies are not ours.
+$(VENV)/clients/.done: tests/emulator/clients/requirements.txt | $(PY)
+	$(PYTHON) -m venv $(VENV)/clients
+	$(VENV)/clients/bin/python -m pip install --quiet --disable-pip-version-check \
+		-r tests/emulator/clients/requirements.txt
 	@touch $@
 
 # The wheelhouse lets the packaging test install the wheel as a user would, without a network.

@@ -12,7 +12,7 @@ from starlette.types import Receive
 
 from together_emulator.audio import Encoder
 from together_emulator.engine import engine
-from together_emulator.log import Record
+from together_emulator.record import Record
 from together_emulator.request import SpeechRequest
 from together_emulator.speech import speak
 

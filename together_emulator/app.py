@@ -1,6 +1,7 @@
 """The API as an ASGI application."""
 
 import uuid
+from collections import deque
 from collections.abc import Mapping
 from contextlib import aclosing
 
@@ -16,30 +17,30 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from together_emulator.answer import answer
 from together_emulator.audio import wav_header
+from together_emulator.body import read_body
 from together_emulator.catalogue import models
+from together_emulator.control import control_routes
 from together_emulator.errors import ApiError, quoted
-from together_emulator.events import shape_of
-from together_emulator.log import CONTROL, LogRequests, Record, RequestLog
+from together_emulator.fault import Fault
+from together_emulator.injection import InjectFaults
+from together_emulator.log import CONTROL, LogRequests, RequestLog
+from together_emulator.record import Record
 from together_emulator.request import parse_request
-from together_emulator.stream import SpeechStream, StreamOptions
-
-MAX_BODY_BYTES = 1 << 20
-"""The largest request body; a longer one is refused with 413."""
-
-# A body that is too large is read up to here before the refusal: a client that is still sending
-# when the connection closes may never see the answer.
-_DRAINED_BYTES = 16 << 20
+from together_emulator.stream import SpeechStream
+from together_emulator.switches import stream_options, voices_shape
+from together_emulator.voice_list import voice_list
 
 
 def create_app() -> ASGIApp:
     """The application, serving each path with and without ``/v1``."""
     log = RequestLog()
+    waiting: deque[Fault] = deque()
+    faults = Middleware(InjectFaults, waiting=waiting)
     app = Starlette(
         routes=[
-            Route(CONTROL + "/requests", _requests, methods=["GET"]),
-            Route(CONTROL + "/requests", _forget_requests, methods=["DELETE"]),
+            *control_routes(log, waiting),
             *(
-                Route(prefix + path, endpoint, methods=[method])
+                Route(prefix + path, endpoint, methods=[method], middleware=[faults])
                 for prefix in ("", "/v1")
                 for path, endpoint, method in (
                     ("/audio/speech", _speech, "POST"),
@@ -58,19 +59,20 @@ def create_app() -> ASGIApp:
     app.router.redirect_slashes = False
     # One sentence at a time, in the order of asking: a lock alone would let the thread that has
     # just released it take it again.
-    app.state.log = log
     app.state.turn = anyio.CapacityLimiter(1)
     # Around everything, so that answers to crashes have the header as well.
     return _RequestId(app)
 
 
 async def _speech(request: Request) -> Response:
-    speech = parse_request(await _body(request))
     record: Record = request.scope["record"]
+    body = await read_body(request)
+    record.note_body(body)
+    speech = parse_request(body)
     record.accept(speech.model, len(speech.script.written))
     turn: anyio.CapacityLimiter = request.app.state.turn
     if speech.is_streamed:
-        return SpeechStream(speech, _stream_options(request.headers), turn, record)
+        return SpeechStream(speech, stream_options(request.headers), turn, record)
     async with aclosing(answer(speech, request.receive, turn, record)) as parts:
         pieces = [part.audio async for part in parts]
     audio_format = speech.audio_format
@@ -79,62 +81,14 @@ async def _speech(request: Request) -> Response:
     return Response(b"".join(pieces), media_type=audio_format.media_type)
 
 
-def _stream_options(headers: Headers) -> StreamOptions:
-    try:
-        shape = shape_of(headers.get("x-emulate-stream-shape", "b"))
-    except ValueError as error:
-        raise ApiError(400, f"x-emulate-stream-shape: {error}") from error
-    words = headers.get("x-emulate-words", "flat").lower()
-    if words not in ("flat", "nested"):
-        raise ApiError(400, f"x-emulate-words: {quoted(words)} is none of flat, nested")
-    return StreamOptions(shape, nested_words=words == "nested")
-
-
 async def _voices(request: Request) -> Response:
     name = request.query_params.get("model")
     if name is not None and name not in models():
         raise ApiError(
             404, f"there is no model {quoted(name)}", param="model", code="model_not_available"
         )
-    return JSONResponse(
-        {
-            "data": [
-                {
-                    "model": model.name,
-                    "voices": [{"id": voice, "name": voice} for voice in model.voices],
-                }
-                for model in models().values()
-                if name in (None, model.name)
-            ]
-        }
-    )
-
-
-async def _requests(request: Request) -> Response:
-    log: RequestLog = request.app.state.log
-    return JSONResponse(log.report())
-
-
-async def _forget_requests(request: Request) -> Response:
-    log: RequestLog = request.app.state.log
-    log.clear()
-    return Response(status_code=204)
-
-
-async def _body(request: Request) -> bytes:
-    pieces = []
-    size = 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size <= MAX_BODY_BYTES:
-            pieces.append(piece)
-        elif size > _DRAINED_BYTES:
-            break
-    if size > MAX_BODY_BYTES:
-        raise ApiError(
-            413, f"the body is larger than {MAX_BODY_BYTES} bytes", code="request_too_large"
-        )
-    return b"".join(pieces)
+    chosen = [model for model in models().values() if name in (None, model.name)]
+    return JSONResponse(voice_list(chosen, voices_shape(request.headers)))
 
 
 def _answer(error: ApiError, headers: Mapping[str, str] | None = None) -> Response:

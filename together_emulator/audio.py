@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+import lameenc  # type: ignore[import-not-found]
 import numpy as np
 import soxr  # type: ignore[import-untyped]
 from numpy.typing import NDArray
@@ -13,19 +14,27 @@ from numpy.typing import NDArray
 Encoding = Literal["pcm_s16le", "pcm_f32le", "pcm_mulaw", "pcm_alaw"]
 
 
+MP3_SAMPLE_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+
+_MEDIA_TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg", "raw": "application/octet-stream"}
+
+
 @dataclass(frozen=True)
 class AudioFormat:
     """The format of an answer; always one channel.
 
     Attributes:
-        container: ``"wav"``, or ``"raw"`` for samples alone.
-        encoding: How a sample is written.
-        sample_rate: In Hz.
+        container: ``"wav"``, ``"mp3"``, or ``"raw"`` for samples alone.
+        encoding: How a sample is written, except in MP3.
+        sample_rate: In Hz. MP3 knows only those of `MP3_SAMPLE_RATES`.
+        bit_rate: Of MP3, in bit/s. From 16000 to 24000 Hz MP3 goes no higher than 160000, and below
+            16000 Hz this encoder no higher than 64000; what is more counts as that much.
     """
 
-    container: Literal["wav", "raw"]
+    container: Literal["wav", "mp3", "raw"]
     encoding: Encoding
     sample_rate: int
+    bit_rate: int = 128_000
 
     @property
     def frame_size(self) -> int:
@@ -35,11 +44,11 @@ class AudioFormat:
     @property
     def media_type(self) -> str:
         """The content type of an answer in this format."""
-        return "audio/wav" if self.container == "wav" else "application/octet-stream"
+        return _MEDIA_TYPES[self.container]
 
 
 class Encoder:
-    """Encodes mono samples as they come, without the container."""
+    """Encodes mono samples as they come; only the header of WAV is missing."""
 
     def __init__(self, sample_rate: int, audio_format: AudioFormat) -> None:
         """Begin an answer.
@@ -48,7 +57,11 @@ class Encoder:
             sample_rate: The sample rate of the samples that will come, in Hz.
             audio_format: The sample rate and encoding to give.
         """
-        self._encode = _ENCODERS[audio_format.encoding]
+        self._encode = (
+            _mp3_encoder(audio_format)
+            if audio_format.container == "mp3"
+            else _without_memory(_ENCODERS[audio_format.encoding])
+        )
         self._resampler = (
             None
             if audio_format.sample_rate == sample_rate
@@ -60,12 +73,12 @@ class Encoder:
 
         Args:
             samples: Any number of them.
-            last: Whether none will come after these; gives what the resampler held back too.
+            last: Whether none will come after these; gives what was held back too.
         """
         block = samples.astype(np.float32)
         if self._resampler is not None:
             block = self._resampler.resample_chunk(block, last=last)
-        return self._encode(block)
+        return self._encode(block, last)
 
 
 def wav_header(data_size: int, sample_rate: int) -> bytes:
@@ -91,6 +104,28 @@ def wav_header(data_size: int, sample_rate: int) -> bytes:
         b"data",
         data_size,
     )
+
+
+def _without_memory(
+    encode: Callable[[NDArray[np.float32]], bytes],
+) -> Callable[[NDArray[np.float32], bool], bytes]:
+    return lambda samples, _last: encode(samples)
+
+
+def _mp3_encoder(audio_format: AudioFormat) -> Callable[[NDArray[np.float32], bool], bytes]:
+    encoder = lameenc.Encoder()
+    encoder.silence()
+    encoder.set_channels(1)
+    encoder.set_in_sample_rate(audio_format.sample_rate)
+    encoder.set_out_sample_rate(audio_format.sample_rate)
+    encoder.set_bit_rate(audio_format.bit_rate // 1000)
+    encoder.set_quality(5)
+
+    def encode(samples: NDArray[np.float32], last: bool) -> bytes:
+        encoded = encoder.encode(_pcm_s16le(samples))
+        return bytes(encoded + encoder.flush() if last else encoded)
+
+    return encode
 
 
 def _as_integers(samples: NDArray[np.float32]) -> NDArray[np.int16]:

@@ -25,11 +25,9 @@ class ApiError(Exception):
     @property
     def type(self) -> str:
         """The class of the failure, which follows from the status."""
-        if self.status == 401:
-            return "authentication_error"
-        if self.status == 404:
-            return "not_found_error"
-        return "invalid_request_error" if self.status < 500 else "server_error"
+        if self.status >= 500:
+            return "server_error"
+        return _TYPES.get(self.status, "invalid_request_error")
 
     def body(self) -> bytes:
         """The error answer as JSON."""
@@ -41,6 +39,14 @@ class ApiError(Exception):
         }
         # ASCII only: a message may quote a lone surrogate, which UTF-8 cannot carry.
         return json.dumps({"error": error}).encode("ascii")
+
+
+_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+}
 
 
 def quoted(value: str) -> str:

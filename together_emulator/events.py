@@ -3,10 +3,9 @@
 import base64
 import json
 from collections.abc import Iterator
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 from together_emulator.answer import TimedWord
-from together_emulator.errors import ApiError
 
 Shape = Literal["a", "b", "c"]
 SHAPES: tuple[Shape, ...] = get_args(Shape)
@@ -59,9 +58,19 @@ def words_event(words: list[TimedWord], *, nested: bool) -> bytes:
     )
 
 
-def failure_event(error: ApiError) -> bytes:
-    """The event that says that the rest will not come."""
-    return _event({"type": "conversation.item.tts.failed", **json.loads(error.body())})
+def is_audio(event: bytes) -> bool:
+    """Whether an event that is not the end mark carries audio."""
+    return event.endswith(b'"}\n\n')
+
+
+def malformed(event: bytes) -> bytes:
+    """An audio event whose JSON breaks off."""
+    return event.removesuffix(b'"}\n\n') + b"\n\n"
+
+
+def spoiled(event: bytes) -> bytes:
+    """An audio event whose audio is no base64."""
+    return event.removesuffix(b'"}\n\n') + b'*"}\n\n'
 
 
 def end_mark(shape: Shape) -> bytes:
@@ -72,17 +81,6 @@ def end_mark(shape: Shape) -> bytes:
 def pieces(audio: bytes, size: int) -> Iterator[bytes]:
     """Cut audio into pieces of `size` bytes and a rest."""
     return (audio[start : start + size] for start in range(0, len(audio), size))
-
-
-def shape_of(name: str) -> Shape:
-    """The shape of a name.
-
-    Raises:
-        ValueError: There is no such shape.
-    """
-    if name.lower() not in SHAPES:
-        raise ValueError(f"{name!r} is none of {', '.join(SHAPES)}")
-    return cast("Shape", name.lower())
 
 
 def _event(fields: dict[str, object]) -> bytes:

@@ -1,14 +1,14 @@
 """What was asked of the emulator, and what it would have cost."""
 
+import json
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Literal
 
 from starlette.datastructures import Headers, QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from together_emulator.catalogue import models
+from together_emulator.record import Record
 
 MAX_RECORDS = 1000
 """How many requests the log keeps; the counts go on."""
@@ -20,49 +20,6 @@ CONTROL = "/emulator"
 _SECRET = frozenset(
     {"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "api_key"}
 )
-
-
-@dataclass
-class Record:
-    """One request.
-
-    Attributes:
-        number: Its place among all requests, from 1.
-        method: As in HTTP.
-        path: Without the query.
-        query: The query, without a key.
-        headers: The headers by their names in lower case, without those that may carry a key.
-        body: The body where it is JSON.
-        warnings: What the contract does not know in the body.
-        status: The HTTP status code of the answer, as soon as it begins.
-        model: The model of a request that was accepted.
-        characters: The length of its input, which is what the service bills.
-        usd: What that costs by the published price; None where none is published.
-        spoken_s: Seconds of audio that were spoken so far.
-        state: ``"open"``, then ``"complete"`` or ``"broken"`` (the client went away, the answer was
-            cut, or the emulator failed).
-    """
-
-    number: int
-    method: str
-    path: str
-    query: dict[str, str]
-    headers: dict[str, str]
-    body: object = None
-    warnings: list[str] = field(default_factory=list)
-    status: int | None = None
-    model: str | None = None
-    characters: int = 0
-    usd: float | None = None
-    spoken_s: float = 0.0
-    state: Literal["open", "complete", "broken"] = "open"
-
-    def accept(self, model: str, characters: int) -> None:
-        """Note that the request is answered with audio."""
-        self.model = model
-        self.characters = characters
-        price = models()[model].usd_per_million_characters
-        self.usd = None if price is None else characters * price / 1_000_000
 
 
 class RequestLog:
@@ -95,18 +52,20 @@ class RequestLog:
         if record.model is not None:
             self._characters[record.model] += record.characters
 
-    def report(self) -> dict[str, object]:
-        """Everything as JSON knows it."""
+    def report(self) -> bytes:
+        """Everything, as JSON."""
         prices = {name: models()[name].usd_per_million_characters for name in self._characters}
-        return {
-            "requests": [asdict(record) for record in self._records],
+        report = {
+            "requests": [vars(record) for record in self._records],
             "count": self._count,
-            "characters": dict(self._characters),
+            "characters": self._characters,
             "usd": {
                 name: None if price is None else self._characters[name] * price / 1_000_000
                 for name, price in prices.items()
             },
         }
+        # ASCII only: a body may hold a lone surrogate, which UTF-8 cannot carry.
+        return json.dumps(report).encode("ascii")
 
 
 class LogRequests:

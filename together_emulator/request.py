@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import NoReturn, cast
 
-from together_emulator.audio import AudioFormat, Encoding
+from together_emulator.audio import MP3_SAMPLE_RATES, AudioFormat, Encoding
 from together_emulator.catalogue import Model, models
 from together_emulator.engine import LANGUAGES
 from together_emulator.errors import ApiError, quoted
@@ -242,6 +242,8 @@ def _audio_format(fields: _Fields, model: Model) -> AudioFormat:
     bit_rate = fields.integer("bit_rate")
     if bit_rate not in (None, 32000, 64000, 96000, 128000, 192000):
         _refuse("bit_rate", f"bit_rate {bit_rate} is none of 32000, 64000, 96000, 128000, 192000")
+    if bit_rate is None or "bit_rate" not in model.honours:
+        bit_rate = 128_000
 
     if rate is None or "sample_rate" not in model.honours:
         rate = model.sample_rate
@@ -256,7 +258,12 @@ def _audio_format(fields: _Fields, model: Model) -> AudioFormat:
             return AudioFormat("wav", "pcm_s16le", rate)
         case "raw" | "pcm":
             return AudioFormat("raw", cast("Encoding", encoding), rate)
+        case "mp3":
+            # A rate that MP3 does not have becomes the next one, so that nothing of the sound is
+            # lost.
+            rate = min(known for known in MP3_SAMPLE_RATES if known >= rate)
+            return AudioFormat("mp3", "pcm_s16le", rate, bit_rate)
         case "mulaw":
             return AudioFormat("raw", "pcm_mulaw", rate)
         case _:
-            _refuse("response_format", f"this emulator does not make {container} yet")
+            _refuse("response_format", f"this emulator does not make {container}")

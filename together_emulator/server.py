@@ -1,6 +1,7 @@
 """The program that serves the API until it is told to stop."""
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -47,6 +48,7 @@ def serve(host: str, port: int, *, exit_with_stdin: bool) -> None:
             ws="none",
         )
     )
+    logging.getLogger("uvicorn.error").addFilter(_is_worth_saying)
     if exit_with_stdin:
         threading.Thread(target=_watch_stdin, args=(server,), daemon=True).start()
     with listener:
@@ -77,6 +79,11 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise StartError(f"cannot listen on {host} port {port}: {error.strerror}") from error
     return listener
+
+
+def _is_worth_saying(record: logging.LogRecord) -> bool:
+    # An answer that is cut on demand is not complete, and that is no news.
+    return record.getMessage() != "ASGI callable returned without completing response."
 
 
 class _Server(uvicorn.Server):

@@ -17,11 +17,11 @@ from together_emulator.events import (
     Shape,
     audio_event,
     end_mark,
-    failure_event,
     pieces,
     words_event,
 )
-from together_emulator.log import Record
+from together_emulator.fault import ERROR_EVENTS
+from together_emulator.record import Record
 from together_emulator.request import SpeechRequest
 
 
@@ -32,10 +32,12 @@ class StreamOptions:
     Attributes:
         shape: The shape of its events.
         nested_words: Whether word timings stand under ``timestamps``.
+        odd_pieces: Whether the audio of an event has an odd number of bytes.
     """
 
     shape: Shape = "b"
     nested_words: bool = False
+    odd_pieces: bool = False
 
 
 class SpeechStream(Response):
@@ -86,7 +88,7 @@ class SpeechStream(Response):
             except ClientDisconnect:
                 return
             except EngineError as error:
-                end = failure_event(ApiError(500, str(error)))
+                end = ERROR_EVENTS["failed"](ApiError(500, str(error)))
             await send({"type": "http.response.body", "body": end})
 
     def _events(self, part: Part) -> Iterator[bytes]:
@@ -94,6 +96,6 @@ class SpeechStream(Response):
         if speech.with_words and part.words:
             yield words_event(part.words, nested=options.nested_words)
         audio_format = speech.audio_format
-        samples = audio_format.sample_rate * PIECE_MS // 1000
-        for piece in pieces(part.audio, samples * audio_format.frame_size):
+        size = audio_format.sample_rate * PIECE_MS // 1000 * audio_format.frame_size
+        for piece in pieces(part.audio, size - 1 + size % 2 if options.odd_pieces else size):
             yield audio_event(options.shape, speech.model, piece)

@@ -71,15 +71,11 @@ def align(
 def _spans(written: str, span: tuple[int, int], begun: list[int]) -> list[tuple[int, int]]:
     """The places of the words of a sentence.
 
-    White space separates words. In a script that is written without it, a word begins where the
-    engine begins one.
+    White space and wide punctuation separate words. In a script that is written without spaces, a
+    word begins where the engine begins one.
     """
     cuts = {place for place in begun if _UNSPACED.match(written, place)}
-    return [
-        piece
-        for match in re.compile(r"\S+").finditer(written, *span)
-        for piece in _cut(*match.span(), cuts)
-    ]
+    return [piece for match in _RUN.finditer(written, *span) for piece in _cut(*match.span(), cuts)]
 
 
 def _cut(start: int, end: int, cuts: set[int]) -> Iterator[tuple[int, int]]:
@@ -88,6 +84,8 @@ def _cut(start: int, end: int, cuts: set[int]) -> Iterator[tuple[int, int]]:
         start = place
     yield start, end
 
+
+_RUN = re.compile(r"[^\s。、，．！？：；]+")  # noqa: RUF001
 
 # Thai, Lao, Burmese, Khmer, kana and Han.
 _UNSPACED = re.compile(

@@ -1,0 +1,175 @@
+"""Does to an answer what its fault says."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from together_emulator.body import read_body
+from together_emulator.errors import ApiError
+from together_emulator.events import is_audio, malformed, spoiled
+from together_emulator.fault import ERROR_BODIES, ERROR_EVENTS, EVENT_STYLES, Fault
+from together_emulator.record import Record
+
+HEADER = "x-emulate-fault"
+"""The request header that asks for a fault."""
+
+_PIECE_BYTES = 16384
+_COMMENTS_EVERY_S = 0.05
+
+
+class InjectFaults:
+    """Gives each request its fault: that of its header, or else the next one that waits."""
+
+    def __init__(self, app: ASGIApp, waiting: deque[Fault]) -> None:
+        self._app = app
+        self._waiting = waiting
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        fault = self._fault(Headers(scope=scope))
+        if fault is None:
+            await self._app(scope, receive, send)
+            return
+        record: Record = scope["record"]
+        record.fault = str(fault)
+        faulty = _FaultySend(fault, receive, send)
+        answer = _answer(fault)
+        if answer is not None:
+            record.note_body(await read_body(Request(scope, receive)))
+        try:
+            await (answer or self._app)(scope, receive, faulty)
+        except _Cut:
+            # The server closes the connection of an answer that is not complete.
+            return
+
+    def _fault(self, headers: Headers) -> Fault | None:
+        text = headers.get(HEADER)
+        if text is None:
+            return self._waiting.popleft() if self._waiting else None
+        try:
+            return Fault.parse(text)
+        except ValueError as error:
+            raise ApiError(400, f"{HEADER}: {error}") from error
+
+
+class _Cut(Exception):  # noqa: N818
+    """The answer ends here."""
+
+
+def _answer(fault: Fault) -> Response | None:
+    """The answer in place of the true one, if there is to be one."""
+    if fault.status is None and fault.redirect is None:
+        return None
+    status = fault.status or 307
+    error = ApiError(status, fault.message)
+    at_the_edge = 520 <= status <= 530
+    body = fault.body or ("html" if at_the_edge else "contract")
+    headers = {
+        **({"cf-ray": "0123456789abcdef-EMU"} if at_the_edge else {}),
+        **(
+            {"x-ratelimit-limit": "10", "x-ratelimit-remaining": "0", "x-ratelimit-reset": "0.075"}
+            if status == 429
+            else {}
+        ),
+        **({"retry-after": fault.retry_after} if fault.retry_after is not None else {}),
+        **({"x-ratelimit-reset": fault.reset} if fault.reset is not None else {}),
+        **({"location": fault.redirect} if fault.redirect is not None else {}),
+    }
+    if status in (204, 304):
+        return Response(status_code=status, headers=headers)
+    media_type = {"html": "text/html", "text": "text/plain"}.get(body, "application/json")
+    return Response(ERROR_BODIES[body](error), status, headers, media_type)
+
+
+class _FaultySend:
+    """Sends the messages of an answer as its fault wants them."""
+
+    def __init__(self, fault: Fault, receive: Receive, send: Send) -> None:
+        self._fault = fault
+        self._receive = receive
+        self._send = send
+        self._is_stream = False
+        self._is_over = False
+        self._has_failed = False
+        self._sent = 0
+        self._audio_events = 0
+
+    async def __call__(self, message: Message) -> None:
+        if self._is_over:
+            return
+        if message["type"] == "http.response.start":
+            await self._start(message)
+        else:
+            await self._body(message.get("body", b""), bool(message.get("more_body")))
+
+    async def _start(self, message: Message) -> None:
+        headers = MutableHeaders(scope=message)
+        self._is_stream = headers.get("content-type", "").startswith("text/event-stream")
+        await self._pause(self._fault.delay_headers)
+        if not self._is_over:
+            await self._send(message)
+            await self._pause(self._fault.delay_audio)
+        while self._is_stream and self._fault.only_comments and not self._is_over:
+            await self._write(b": still alive\n\n")
+            await self._pause(_COMMENTS_EVERY_S)
+
+    async def _body(self, body: bytes, more: bool) -> None:
+        pieces = [body]
+        if self._is_stream:
+            pieces = list(self._events(body, more))
+        elif self._fault.delay_chunks:
+            pieces = [
+                body[start : start + _PIECE_BYTES] for start in range(0, len(body), _PIECE_BYTES)
+            ]
+        for piece in pieces:
+            if self._sent:
+                await self._pause(self._fault.delay_chunks)
+            if self._is_over:
+                return
+            await self._write(piece)
+        if not more or self._has_failed:
+            self._is_over = True
+            await self._send({"type": "http.response.body"})
+
+    def _events(self, event: bytes, more: bool) -> Iterator[bytes]:
+        """What is sent in place of an event, or of the end mark after which no more comes."""
+        fault = self._fault
+        if not more and fault.no_end_mark:
+            return
+        if more and is_audio(event):
+            self._audio_events += 1
+            if self._audio_events == fault.at:
+                if fault.error_event is not None:
+                    error = ApiError(500, fault.message)
+                    yield ERROR_EVENTS[fault.error_event](error)
+                    self._has_failed = True
+                elif fault.malformed_event:
+                    event = malformed(event)
+                elif fault.bad_base64:
+                    event = spoiled(event)
+        if not self._has_failed:
+            yield event if fault.sse is None else EVENT_STYLES[fault.sse](event)
+
+    async def _write(self, piece: bytes) -> None:
+        left = len(piece) + 1 if self._fault.cut is None else self._fault.cut - self._sent
+        self._sent += len(piece)
+        await self._send({"type": "http.response.body", "body": piece[:left], "more_body": True})
+        if left <= len(piece):
+            raise _Cut
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, unless the client goes away."""
+        if seconds and not self._is_over:
+            gone = asyncio.create_task(_disconnect(self._receive))
+            await asyncio.wait({gone}, timeout=seconds)
+            self._is_over = gone.done()
+            gone.cancel()
+
+
+async def _disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
