@@ -11,6 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
+from facade import SpeechClient
+
 CLIENTS = Path(__file__).parent / "clients"
 # They have dependencies of their own, and so an environment of their own.
 PYTHON = Path(sys.prefix, "clients", "bin", "python")
@@ -87,6 +89,16 @@ def test_togethers_sdk_gets_the_same_bytes(
     assert said["create"] == expected["wav"]
     assert said["stream"] == said["piecewise"] == expected["raw"]
     assert said.get("whole", expected["raw"]) == expected["raw"]
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_togethers_sdk_gets_the_same_stream_as_ours(
+    together_sdk: dict[str, Any], emulator_url: str, mode: str
+) -> None:
+    shape_a = {"x-emulate-stream-shape": "a"}
+    with SpeechClient("any", base_url=emulator_url, headers=shape_a) as client:
+        ours = client.stream(SPEECH["input"], voice=SPEECH["voice"]).read()
+    assert hashlib.sha256(ours.content).hexdigest() == together_sdk[mode]["stream"]
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
