@@ -23,10 +23,11 @@ from facade._request import (
 )
 from facade._retry import RetryPolicy
 from facade._shell import Shell, check_model, speech_audio
+from facade._source import AsyncSource
 from facade._wire import Answer, AsyncWire
 from facade.audio import SpeechAudio
 from facade.errors import SpeechError
-from facade.streaming import AsyncSource, AsyncSpeechStream
+from facade.streaming import AsyncSpeechStream
 from facade.voices import Voice, VoiceMix
 
 

@@ -3,36 +3,24 @@
 import os
 import warnings
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Generic, Self, TypeVar
 
-from facade._body import AsyncChunks, Chunks, SyncChunks
-from facade._failures import BODY_LIMIT, failure_in_place_of_stream, is_event_stream
-from facade._stream import StreamDecoder, WordTiming
+from facade._source import AsyncSource, Source, SyncSource
+from facade._stream import WordTiming
 from facade.audio import SpeechAudio, atomic_file, header_for, needs_header
-from facade.errors import (
-    APIConnectionError,
-    APITimeoutError,
-    SpeechError,
-    StreamInterruptedError,
-)
+from facade.errors import APIConnectionError, SpeechError
 from facade.formats import AudioFormat
 
-# After the end mark the rest of the body is read, so that its connection can be used again: no more
-# than so many bytes, and for no more than so many seconds.
-_REST_BYTES = 64 * 1024
-_REST_S = 0.25
-
-_Chunks = TypeVar("_Chunks", bound=Chunks)
-_Source = TypeVar("_Source", bound="_SourceOf[Any]")
+_Source = TypeVar("_Source", bound=Source[Any])
 
 
 class _Stream(Generic[_Source]):
     """What the two kinds of stream share: everything but waiting."""
 
-    def __init__(self, form: AudioFormat, max_audio_bytes: int, lost: "deque[_Source]") -> None:
+    def __init__(self, form: AudioFormat, max_audio_bytes: int, lost: deque[_Source]) -> None:
         self._format = form
         self._max_audio_bytes = max_audio_bytes
         self._lost = lost
@@ -123,7 +111,7 @@ class _Stream(Generic[_Source]):
         return SpeechAudio(b"".join(pieces), self._format, self.request_id)
 
 
-class SpeechStream(_Stream["SyncSource"]):
+class SpeechStream(_Stream[SyncSource]):
     """Speech while it is being spoken: an iterator of `bytes`, each of whole samples.
 
     Use it in a `with` (`async with`) block, which sends the request, waits for the first audio, and
@@ -135,10 +123,10 @@ class SpeechStream(_Stream["SyncSource"]):
 
     def __init__(
         self,
-        open_source: "Callable[[], SyncSource]",
+        open_source: Callable[[], SyncSource],
         form: AudioFormat,
         max_audio_bytes: int,
-        lost: "deque[SyncSource]",
+        lost: deque[SyncSource],
     ) -> None:
         super().__init__(form, max_audio_bytes, lost)
         self._open_source = open_source
@@ -214,7 +202,7 @@ class SpeechStream(_Stream["SyncSource"]):
             raise StopIteration
         return piece
 
-    def _opened(self) -> "SyncSource":
+    def _opened(self) -> SyncSource:
         if self._source is None:
             if self._use == "closed":
                 self._take("opened")
@@ -222,7 +210,7 @@ class SpeechStream(_Stream["SyncSource"]):
         return self._source
 
 
-class AsyncSpeechStream(_Stream["AsyncSource"]):
+class AsyncSpeechStream(_Stream[AsyncSource]):
     """Speech while it is being spoken: an iterator of `bytes`, each of whole samples.
 
     Use it in a `with` (`async with`) block, which sends the request, waits for the first audio, and
@@ -234,10 +222,10 @@ class AsyncSpeechStream(_Stream["AsyncSource"]):
 
     def __init__(
         self,
-        open_source: "Callable[[], Awaitable[AsyncSource]]",
+        open_source: Callable[[], Awaitable[AsyncSource]],
         form: AudioFormat,
         max_audio_bytes: int,
-        lost: "deque[AsyncSource]",
+        lost: deque[AsyncSource],
     ) -> None:
         super().__init__(form, max_audio_bytes, lost)
         self._open_source = open_source
@@ -313,186 +301,9 @@ class AsyncSpeechStream(_Stream["AsyncSource"]):
             raise StopAsyncIteration
         return piece
 
-    async def _opened(self) -> "AsyncSource":
+    async def _opened(self) -> AsyncSource:
         if self._source is None:
             if self._use == "closed":
                 self._take("opened")
             self._source = await self._open_source()
         return self._source
-
-
-class _SourceOf(Generic[_Chunks]):
-    """A stream's bytes and their decoder.
-
-    Attributes:
-        chunks: The bytes.
-        decoder: What makes audio of them.
-        is_over: Whether nothing more will be read.
-    """
-
-    def __init__(self, chunks: _Chunks, form: AudioFormat) -> None:
-        self.chunks = chunks
-        self.decoder = StreamDecoder(form, chunks.call.headers, chunks.redact)
-        self.is_over = False
-        self._pieces: Iterator[bytes] = iter(())
-        self._first: bytes | None = None
-
-    def _decode(self, chunk: bytes | None) -> None:
-        self._pieces = self.decoder.finish() if chunk is None else self.decoder.feed(chunk)
-
-    def _check_open(self) -> None:
-        if self.is_over and not self.decoder.has_ended:
-            raise SpeechError("this stream was closed before its end; call stream() again")
-
-    def _wait_for_more(self) -> None:
-        """Let the time for the next audio run, which the application's own work is no part of."""
-        call = self.chunks.call
-        call.resume("read_s", call.timeouts.read_s)
-
-    def _interrupted(self, error: APIConnectionError) -> SpeechError:
-        if isinstance(error, APITimeoutError):
-            return error
-        interrupted = StreamInterruptedError(
-            error.message,
-            bytes_received=self.decoder.audio_bytes,
-            request_id=error.request_id,
-            cf_ray=error.cf_ray,
-        )
-        interrupted.__cause__ = error
-        return interrupted
-
-
-class SyncSource(_SourceOf[SyncChunks]):
-    """Where a `SpeechStream` has its audio from."""
-
-    def begin(self) -> Self:
-        """Wait for the first audio, so that a failure before it can still be repeated."""
-        try:
-            head = self._chunk()
-            if head is not None and not is_event_stream(self.chunks.call.headers, head):
-                while len(head) < BODY_LIMIT and (more := self._chunk()) is not None:
-                    head += more
-                raise failure_in_place_of_stream(self.chunks.call.headers, self.chunks.redact(head))
-            self._decode(head)
-            self._first = self._advance()
-        except BaseException:
-            self.close()
-            raise
-        self.chunks.call.pause()
-        return self
-
-    def next(self) -> bytes | None:
-        """Wait for the next samples; return `None` after the last."""
-        first, self._first = self._first, None
-        if first is not None or self.is_over:
-            self._check_open()
-            return first
-        try:
-            return self._advance(is_begun=True)
-        except BaseException:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        """Read no more."""
-        self.is_over = True
-        self.chunks.close()
-
-    def _advance(self, *, is_begun: bool = False) -> bytes | None:
-        has_waited = False
-        while (piece := next(self._pieces, None)) is None:
-            if self.decoder.has_ended:
-                self._read_rest()
-                return None
-            if is_begun and not has_waited:
-                self._wait_for_more()
-                has_waited = True
-            self._decode(self._chunk())
-        if has_waited:
-            self.chunks.call.pause()
-        return piece
-
-    def _chunk(self) -> bytes | None:
-        try:
-            return self.chunks.next()
-        except APIConnectionError as error:
-            raise self._interrupted(error)  # noqa: B904 - it has its cause
-
-    def _read_rest(self) -> None:
-        self.chunks.call.wait_for("read_s", _REST_S)
-        size = 0
-        try:
-            while size < _REST_BYTES and (chunk := self.chunks.next()) is not None:
-                size += len(chunk)
-        except SpeechError:
-            # The audio is whole, and the connection is closed below.
-            pass
-        self.close()
-
-
-class AsyncSource(_SourceOf[AsyncChunks]):
-    """Where a `AsyncSpeechStream` has its audio from."""
-
-    async def begin(self) -> Self:
-        """Wait for the first audio, so that a failure before it can still be repeated."""
-        try:
-            head = await self._chunk()
-            if head is not None and not is_event_stream(self.chunks.call.headers, head):
-                while len(head) < BODY_LIMIT and (more := await self._chunk()) is not None:
-                    head += more
-                raise failure_in_place_of_stream(self.chunks.call.headers, self.chunks.redact(head))
-            self._decode(head)
-            self._first = await self._advance()
-        except BaseException:
-            await self.close()
-            raise
-        self.chunks.call.pause()
-        return self
-
-    async def next(self) -> bytes | None:
-        """Wait for the next samples; return `None` after the last."""
-        first, self._first = self._first, None
-        if first is not None or self.is_over:
-            self._check_open()
-            return first
-        try:
-            return await self._advance(is_begun=True)
-        except BaseException:
-            await self.close()
-            raise
-
-    async def close(self) -> None:
-        """Read no more."""
-        self.is_over = True
-        await self.chunks.close()
-
-    async def _advance(self, *, is_begun: bool = False) -> bytes | None:
-        has_waited = False
-        while (piece := next(self._pieces, None)) is None:
-            if self.decoder.has_ended:
-                await self._read_rest()
-                return None
-            if is_begun and not has_waited:
-                self._wait_for_more()
-                has_waited = True
-            self._decode(await self._chunk())
-        if has_waited:
-            self.chunks.call.pause()
-        return piece
-
-    async def _chunk(self) -> bytes | None:
-        try:
-            return await self.chunks.next()
-        except APIConnectionError as error:
-            raise self._interrupted(error)  # noqa: B904 - it has its cause
-
-    async def _read_rest(self) -> None:
-        self.chunks.call.wait_for("read_s", _REST_S)
-        size = 0
-        try:
-            while size < _REST_BYTES and (chunk := await self.chunks.next()) is not None:
-                size += len(chunk)
-        except SpeechError:
-            # The audio is whole, and the connection is closed below.
-            pass
-        await self.close()

@@ -32,6 +32,7 @@ ORDER = (
     "_body",
     "_connection",
     "_wire",
+    "_source",
     "streaming",
     "_shell",
     "_client",

@@ -1,0 +1,202 @@
+"""Where a stream has its audio from: the bytes of an answer, decoded as they come.
+
+The two kinds of source differ in nothing but how they wait.
+"""
+
+from collections.abc import Iterator
+from typing import Generic, Self, TypeVar
+
+from facade._body import AsyncChunks, Chunks, SyncChunks
+from facade._failures import BODY_LIMIT, failure_in_place_of_stream, is_event_stream
+from facade._stream import StreamDecoder
+from facade.errors import (
+    APIConnectionError,
+    APITimeoutError,
+    SpeechError,
+    StreamInterruptedError,
+)
+from facade.formats import AudioFormat
+
+# After the end mark the rest of the body is read, so that its connection can be used again: no more
+# than so many bytes, and for no more than so many seconds.
+_REST_BYTES = 64 * 1024
+_REST_S = 0.25
+
+_Chunks = TypeVar("_Chunks", bound=Chunks)
+
+
+class Source(Generic[_Chunks]):
+    """A stream's bytes and their decoder.
+
+    Attributes:
+        chunks: The bytes.
+        decoder: What makes audio of them.
+        is_over: Whether nothing more will be read.
+    """
+
+    def __init__(self, chunks: _Chunks, form: AudioFormat) -> None:
+        self.chunks = chunks
+        self.decoder = StreamDecoder(form, chunks.call.headers, chunks.redact)
+        self.is_over = False
+        self._pieces: Iterator[bytes] = iter(())
+        self._first: bytes | None = None
+
+    def _decode(self, chunk: bytes | None) -> None:
+        self._pieces = self.decoder.finish() if chunk is None else self.decoder.feed(chunk)
+
+    def _check_open(self) -> None:
+        if self.is_over and not self.decoder.has_ended:
+            raise SpeechError("this stream was closed before its end; call stream() again")
+
+    def _wait_for_more(self) -> None:
+        """Let the time for the next audio run, which the application's own work is no part of."""
+        call = self.chunks.call
+        call.resume("read_s", call.timeouts.read_s)
+
+    def _interrupted(self, error: APIConnectionError) -> SpeechError:
+        if isinstance(error, APITimeoutError):
+            return error
+        interrupted = StreamInterruptedError(
+            error.message,
+            bytes_received=self.decoder.audio_bytes,
+            request_id=error.request_id,
+            cf_ray=error.cf_ray,
+        )
+        interrupted.__cause__ = error
+        return interrupted
+
+
+class SyncSource(Source[SyncChunks]):
+    """Where a `SpeechStream` has its audio from."""
+
+    def begin(self) -> Self:
+        """Wait for the first audio, so that a failure before it can still be repeated."""
+        try:
+            head = self._chunk()
+            if head is not None and not is_event_stream(self.chunks.call.headers, head):
+                while len(head) < BODY_LIMIT and (more := self._chunk()) is not None:
+                    head += more
+                raise failure_in_place_of_stream(self.chunks.call.headers, self.chunks.redact(head))
+            self._decode(head)
+            self._first = self._advance()
+        except BaseException:
+            self.close()
+            raise
+        self.chunks.call.pause()
+        return self
+
+    def next(self) -> bytes | None:
+        """Wait for the next samples; return `None` after the last."""
+        first, self._first = self._first, None
+        if first is not None or self.is_over:
+            self._check_open()
+            return first
+        try:
+            return self._advance(is_begun=True)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Read no more."""
+        self.is_over = True
+        self.chunks.close()
+
+    def _advance(self, *, is_begun: bool = False) -> bytes | None:
+        has_waited = False
+        while (piece := next(self._pieces, None)) is None:
+            if self.decoder.has_ended:
+                self._read_rest()
+                return None
+            if is_begun and not has_waited:
+                self._wait_for_more()
+                has_waited = True
+            self._decode(self._chunk())
+        if has_waited:
+            self.chunks.call.pause()
+        return piece
+
+    def _chunk(self) -> bytes | None:
+        try:
+            return self.chunks.next()
+        except APIConnectionError as error:
+            raise self._interrupted(error)  # noqa: B904 - it has its cause
+
+    def _read_rest(self) -> None:
+        self.chunks.call.wait_for("read_s", _REST_S)
+        size = 0
+        try:
+            while size < _REST_BYTES and (chunk := self.chunks.next()) is not None:
+                size += len(chunk)
+        except SpeechError:
+            # The audio is whole, and the connection is closed below.
+            pass
+        self.close()
+
+
+class AsyncSource(Source[AsyncChunks]):
+    """Where an `AsyncSpeechStream` has its audio from."""
+
+    async def begin(self) -> Self:
+        """Wait for the first audio, so that a failure before it can still be repeated."""
+        try:
+            head = await self._chunk()
+            if head is not None and not is_event_stream(self.chunks.call.headers, head):
+                while len(head) < BODY_LIMIT and (more := await self._chunk()) is not None:
+                    head += more
+                raise failure_in_place_of_stream(self.chunks.call.headers, self.chunks.redact(head))
+            self._decode(head)
+            self._first = await self._advance()
+        except BaseException:
+            await self.close()
+            raise
+        self.chunks.call.pause()
+        return self
+
+    async def next(self) -> bytes | None:
+        """Wait for the next samples; return `None` after the last."""
+        first, self._first = self._first, None
+        if first is not None or self.is_over:
+            self._check_open()
+            return first
+        try:
+            return await self._advance(is_begun=True)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Read no more."""
+        self.is_over = True
+        await self.chunks.close()
+
+    async def _advance(self, *, is_begun: bool = False) -> bytes | None:
+        has_waited = False
+        while (piece := next(self._pieces, None)) is None:
+            if self.decoder.has_ended:
+                await self._read_rest()
+                return None
+            if is_begun and not has_waited:
+                self._wait_for_more()
+                has_waited = True
+            self._decode(await self._chunk())
+        if has_waited:
+            self.chunks.call.pause()
+        return piece
+
+    async def _chunk(self) -> bytes | None:
+        try:
+            return await self.chunks.next()
+        except APIConnectionError as error:
+            raise self._interrupted(error)  # noqa: B904 - it has its cause
+
+    async def _read_rest(self) -> None:
+        self.chunks.call.wait_for("read_s", _REST_S)
+        size = 0
+        try:
+            while size < _REST_BYTES and (chunk := await self.chunks.next()) is not None:
+                size += len(chunk)
+        except SpeechError:
+            # The audio is whole, and the connection is closed below.
+            pass
+        await self.close()
