@@ -32,6 +32,10 @@ class ContractError(Exception):
     """A document, an overlay or a tool that nothing sound can be made of; its text says why."""
 
 
+class OperationMissingError(ContractError):
+    """No operation of a document has the operationId that was asked for."""
+
+
 class Reference(NamedTuple):
     """A `$ref`, or what stands for one in a discriminator's mapping: where it is, what it says."""
 
@@ -52,25 +56,21 @@ def load_openapi(path: Path) -> CommentedMap:
     Raises:
         ContractError: it cannot be read, is no YAML 1.2, repeats a key, or is no OpenAPI 3.
     """
-    document = load_yaml(path)
+    return parse_openapi(_read(path), str(path))
+
+
+def parse_openapi(content: bytes, name: str) -> CommentedMap:
+    """Read an OpenAPI 3 document from its bytes; `name` is what errors call it."""
+    document = _parse(content, name)
     if not isinstance(document, CommentedMap) or not str(document.get("openapi")).startswith("3."):
-        raise ContractError(f"{path}: not an OpenAPI 3 document: no `openapi: 3.…` at its top")
+        raise ContractError(f"{name}: not an OpenAPI 3 document: no `openapi: 3.…` at its top")
     mapping(document, "paths")
     return document
 
 
 def load_yaml(path: Path) -> Any:
     """Read any YAML 1.2 file for a round trip; a repeated key is an error."""
-    try:
-        return _yaml().load(path.read_bytes())
-    except OSError as error:
-        raise ContractError(f"{path}: cannot be read: {error.strerror}") from error
-    except MarkedYAMLError as error:
-        line = "" if error.problem_mark is None else f":{error.problem_mark.line + 1}"
-        raise ContractError(f"{path}{line}: invalid YAML: {error.problem}") from error
-    except (YAMLError, ValueError, RecursionError) as error:  # such as the date 2024-02-31
-        reason = " ".join(str(error).split())
-        raise ContractError(f"{path}: invalid YAML: {reason}") from error
+    return _parse(_read(path), str(path))
 
 
 def dump(document: CommentedMap) -> str:
@@ -84,7 +84,8 @@ def find_operation(document: CommentedMap, operation_id: str) -> Operation:
     """Where the operation with this operationId stands.
 
     Raises:
-        ContractError: none has it, or more than one.
+        OperationMissingError: none has it.
+        ContractError: more than one has it.
     """
     found = [
         Operation(path, method)
@@ -94,7 +95,7 @@ def find_operation(document: CommentedMap, operation_id: str) -> Operation:
         if operation.get("operationId") == operation_id
     ]
     if not found:
-        raise ContractError(f"operation {operation_id!r} is missing")
+        raise OperationMissingError(f"operation {operation_id!r} is missing")
     if len(found) > 1:
         places = " and ".join(f"{method.upper()} {path}" for path, method in found)
         raise ContractError(f"operation {operation_id!r} is there more than once: {places}")
@@ -182,6 +183,24 @@ _NAMING = frozenset(
 )  # fmt: skip
 # Below these stands data, which means nothing to the document however it looks.
 _DATA = frozenset({"const", "default", "enum", "example", "value"})
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ContractError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _parse(content: bytes, name: str) -> Any:
+    try:
+        return _yaml().load(content)
+    except MarkedYAMLError as error:
+        line = "" if error.problem_mark is None else f":{error.problem_mark.line + 1}"
+        raise ContractError(f"{name}{line}: invalid YAML: {error.problem}") from error
+    except (YAMLError, ValueError, RecursionError) as error:  # such as the date 2024-02-31
+        reason = " ".join(str(error).split())
+        raise ContractError(f"{name}: invalid YAML: {reason}") from error
 
 
 def _references(

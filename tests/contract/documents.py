@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import copy
-import json
 from typing import TYPE_CHECKING, Any
 
-from contract.document import parse_openapi
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
 from contract.operations import compare
 
 if TYPE_CHECKING:
-    from ruamel.yaml.comments import CommentedMap
-
     from contract.report import Finding
 
 WHERE = "POST /audio/speech"
@@ -59,11 +56,15 @@ def operation(document: Json) -> Json:
     return found
 
 
-def parsed(document: Json) -> CommentedMap:
-    """The document as it is read from a file."""
-    return parse_openapi(json.dumps(document).encode(), "a document")
+def parsed(value: Any) -> Any:
+    """The value as it is read from a file, every part of it an object of its own."""
+    if isinstance(value, dict):
+        return CommentedMap((key, parsed(item)) for key, item in value.items())
+    if isinstance(value, list):
+        return CommentedSeq(parsed(item) for item in value)
+    return value
 
 
 def findings(old: Json, new: Json) -> list[Finding]:
     """What the comparison of the two finds."""
-    return compare(parsed(copy.deepcopy(old)), parsed(copy.deepcopy(new)))
+    return compare(parsed(old), parsed(new))

@@ -1,0 +1,169 @@
+"""What a schema says besides what it accepts: defaults, discriminators, and documentation.
+
+Two schemas are walked side by side, each as if all that it is combined from stood in one place, so
+that it does not matter how they are cut into components.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from contract.report import Finding, Verdict
+from contract.shapes import KEYWORDS, Node, canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+    from contract.shapes import Schema, Shapes
+
+LISTED = "the listed values are others, though no other values are allowed"
+
+
+class Annotations:
+    """Compares what schemas say besides what they accept."""
+
+    def __init__(self, shapes: Shapes) -> None:
+        self._shapes = shapes
+        self._seen: set[tuple[Schema, Schema]] = set()
+
+    def between(self, old: Schema, new: Schema, where: str) -> Iterator[Finding]:
+        """The differences; those of a pair of schemas once, however often it is met."""
+        if (old, new) in self._seen:
+            return
+        self._seen.add((old, new))
+        before, after = self._view(old), self._view(new)
+        yield from _defaults(before.defaults, after.defaults, where)
+        yield from _discriminators(before.discriminators, after.discriminators, where)
+        yield from wording(before.texts, after.texts, where)
+        yield from _listed(before.listed, after.listed, where)
+        yield from order(before.children, after.children, where, "the properties")
+        for name in before.children:
+            if name in after.children:
+                here = where + name
+                yield from self.between(before.children[name], after.children[name], here)
+
+    def _view(self, schema: Schema) -> _View:
+        view = _View([], [], {}, [], {})
+        nodes = list(schema)
+        for node in nodes:  # grows while it is walked
+            if isinstance(node.raw, bool):
+                continue
+            keywords = node.keywords()
+            nodes += [member for member in _members(node) if member not in nodes]
+            for keyword in keywords.keys() - KEYWORDS - {"default", "discriminator"}:
+                _add(view.texts.setdefault(keyword, []), canonical(keywords[keyword]))
+            if "default" in keywords:
+                _add(view.defaults, canonical(keywords["default"]))
+            if "discriminator" in keywords:
+                _add(view.discriminators, canonical(keywords["discriminator"]))
+            values = [*keywords.get("enum", ()), *_only(keywords, "const")]
+            for value in values:
+                _add(view.listed, canonical(value))
+            for name, child in self._children(node):
+                view.children[name] = tuple(dict.fromkeys((*view.children.get(name, ()), child)))
+        return view
+
+    def _children(self, node: Node) -> Iterator[tuple[str, Node]]:
+        for name, child in self._shapes.properties(node).items():
+            yield f".{name}", child
+        for index, child in enumerate(node.members("prefixItems")):
+            yield f"[{index}]", child
+        for keyword, name in (("items", "[]"), ("additionalProperties", ".*")):
+            if keyword in node.keywords():
+                yield name, node.child(keyword)
+
+
+class _View(NamedTuple):
+    """A schema with all that it is combined from; each list in the order of the document."""
+
+    defaults: list[str]
+    discriminators: list[str]
+    texts: dict[str, list[str]]
+    listed: list[str]
+    children: dict[str, Schema]
+
+
+def texts(said: Mapping[str, Any], *, without: Collection[str]) -> dict[str, list[str]]:
+    """What an object says under its other keys, as `wording` takes it."""
+    return {str(key): [canonical(said[key])] for key in said if key not in without}
+
+
+def wording(
+    old: Mapping[str, list[str]], new: Mapping[str, list[str]], where: str
+) -> Iterator[Finding]:
+    """The keys whose texts differ, each text as `canonical` writes it."""
+    for key in sorted({*old, *new}):
+        before, after = old.get(key, []), new.get(key, [])
+        if set(before) != set(after):
+            why = f"`{key}` reads differently"
+            yield Finding(Verdict.DOCS, "wording", where, why, _said(before), _said(after))
+
+
+def order(old: Collection[str], new: Collection[str], where: str, what: str) -> Iterator[Finding]:
+    """Whether the same names stand in another order."""
+    if set(old) == set(new) and list(old) != list(new):
+        why = f"{what} stand in another order"
+        yield Finding(Verdict.DOCS, "wording", where, why, list(old), list(new))
+
+
+def _defaults(old: list[str], new: list[str], where: str) -> Iterator[Finding]:
+    if set(old) == set(new):
+        return
+    why = "the default is another" if old and new else "the default is no longer given"
+    verdict = Verdict.BREAKING
+    if not old:
+        why, verdict = "a default is given now", Verdict.ADDITIVE
+    yield Finding(verdict, "change", where, why, _said(old), _said(new))
+
+
+def _discriminators(old: list[str], new: list[str], where: str) -> Iterator[Finding]:
+    if set(old) == set(new):
+        return
+    has_grown = not old or (
+        len(old) == len(new) == 1 and _has_grown(json.loads(old[0]), json.loads(new[0]))
+    )
+    verdict = Verdict.ADDITIVE if has_grown else Verdict.BREAKING
+    why = "the discriminator is another, or has other values"
+    yield Finding(verdict, "change", where, why, _said(old), _said(new))
+
+
+def _has_grown(old: Any, new: Any) -> bool:
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return False
+    before, after = old.get("mapping", {}), new.get("mapping", {})
+    return old.get("propertyName") == new.get("propertyName") and before == {
+        value: after.get(value) for value in before
+    }
+
+
+def _listed(old: list[str], new: list[str], where: str) -> Iterator[Finding]:
+    if set(old) == set(new):
+        values = [json.loads(value) for value in old], [json.loads(value) for value in new]
+        if values[0] != values[1]:
+            why = "the listed values stand in another order"
+            yield Finding(Verdict.DOCS, "wording", where, why, *values)
+    elif old and new:
+        yield Finding(Verdict.DOCS, "wording", where, LISTED, _said(old), _said(new))
+
+
+def _members(node: Node) -> Iterator[Node]:
+    for keyword in ("allOf", "anyOf", "oneOf"):
+        yield from node.members(keyword)
+    if "$ref" in node.raw:
+        yield node.target()
+
+
+def _only(keywords: Mapping[str, Any], keyword: str) -> Iterable[Any]:
+    return (keywords[keyword],) if keyword in keywords else ()
+
+
+def _add(texts: list[str], text: str) -> None:
+    if text not in texts:
+        texts.append(text)
+
+
+def _said(values: list[str]) -> Any:
+    """What stood in the document: one value, or several where a schema has several parts."""
+    said = [json.loads(value) for value in values]
+    return said[0] if len(said) == 1 else said or None

@@ -1,0 +1,386 @@
+"""What one schema accepts and another does not.
+
+A loss from old to new narrows; a loss from new to old is what the new one accepts in addition. So
+there is one comparison, made in both directions, and no change can be seen in one only.
+
+Each condition of the second schema must follow from one of the first, or there is a loss: what is
+not seen to be contained counts as lost.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from contract.shapes import ANYTHING, TYPES, Schema, Shape, Shapes
+
+if TYPE_CHECKING:
+    from contract.shapes import Bound
+
+Pair: TypeAlias = tuple[Schema, Schema, bool]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Something that the first of two schemas accepts and the second does not."""
+
+    where: str
+    """Below the schemas: `.name` a property, `[]` the items, `.*` the other properties."""
+    kind: str
+    lost: str
+    """What happened, when the first is the old one."""
+    gained: str
+    """What happened, when the second is the old one."""
+    first: Any
+    """What the first says, as JSON."""
+    second: Any
+    is_growth: bool = False
+    """Whether the second has a list of values and the first the same and more."""
+    source: tuple[Schema, Schema] | None = None
+    """The schemas that it comes from, which may be met in many places."""
+
+
+class Losses:
+    """Compares schemas of what is sent to the service or comes from it."""
+
+    def __init__(self, shapes: Shapes) -> None:
+        self._shapes = shapes
+        self._known: dict[Pair, tuple[Loss, ...]] = {}
+        self._open: set[Pair] = set()
+        self._assumed: set[Pair] = set()
+        self._lossy: set[Pair] = set()
+
+    def between(self, first: Schema, second: Schema) -> tuple[Loss, ...]:
+        """What `first` accepts and `second` does not; nothing where none is.
+
+        A property that only one of them declares is a loss from that one to the other, though an
+        object may have any further property: nobody would know what to do with it. What comes from
+        one place in the documents is told once, in the first place that it is met.
+
+        Schemas may refer to themselves. A pair that is met again while it is being compared is
+        taken to lose nothing, and where that proves wrong, all is compared once more.
+        """
+        settled = self._known.copy()
+        while True:
+            lossy = len(self._lossy)
+            found = self._between(first, second, strict=False)
+            if len(self._lossy) == lossy:
+                return _each_once(found)
+            self._known = settled.copy()
+
+    def _between(self, first: Schema, second: Schema, *, strict: bool) -> tuple[Loss, ...]:
+        """The same in the middle of it; `strict` takes the schemas at their very word."""
+        pair = (first, second, strict)
+        if pair in self._known:
+            return self._known[pair]
+        if pair in self._open:
+            self._assumed.add(pair)
+            return (_AS_ABOVE,) if pair in self._lossy else ()
+        self._open.add(pair)
+        found = tuple(
+            loss if loss.source else replace(loss, source=(first, second))
+            for loss in self._compare(first, second, strict=strict)
+        )
+        self._open.remove(pair)
+        if found and pair in self._assumed:
+            self._lossy.add(pair)
+        self._known[pair] = found
+        return found
+
+    def _compare(self, first: Schema, second: Schema, *, strict: bool) -> Iterator[Loss]:
+        ones = _by_type(self._shapes.of(first))
+        others = _by_type(self._shapes.of(second))
+        if ones.keys() - others.keys():
+            lost = {name: shapes for name, shapes in ones.items() if name not in others}
+            words = ", ".join(_type_names(lost))
+            yield Loss(
+                "",
+                "type",
+                f"no longer allowed: {words}",
+                f"allowed now: {words}",
+                _type_names(ones),
+                _type_names(others),
+            )
+        for name in ones:
+            if name in others:
+                yield from self._of_type(ones[name], others[name], strict=strict)
+
+    def _of_type(
+        self, ones: Sequence[Shape], others: Sequence[Shape], *, strict: bool
+    ) -> Iterator[Loss]:
+        listed = [shape for shape in ones if shape.is_listed]
+        yield from self._of_values(listed, others, strict=strict)
+        left = [
+            shape
+            for shape in ones
+            if not shape.is_listed
+            if all(self._of_shape(shape, other, strict=strict) for other in others)
+        ]
+        matched = [
+            other
+            for other in others
+            if any(
+                not self._of_shape(shape, other, strict=strict)
+                for shape in ones
+                if not shape.is_listed
+            )
+        ]
+        free = [other for other in others if not any(other is taken for taken in matched)]
+        if not free and len(others) == 1:
+            free = [*others]
+        yield from self._of_alternatives(left, free, strict=strict)
+
+    def _of_values(
+        self, listed: Sequence[Shape], others: Sequence[Shape], *, strict: bool
+    ) -> Iterator[Loss]:
+        for shape in listed:
+            lost = {
+                value
+                for value in shape.values or ()
+                if all(
+                    self._of_shape(replace(shape, values=frozenset({value})), other, strict=strict)
+                    for other in others
+                )
+            }
+            if lost:
+                known = frozenset(value for other in others for value in other.values or ())
+                are_listed = all(other.is_listed for other in others)
+                words = ", ".join(sorted(lost))
+                yield Loss(
+                    "",
+                    "values",
+                    f"no longer allowed: {words}",
+                    f"allowed now: {words}",
+                    _values(shape.values or frozenset()),
+                    _values(known) if are_listed else None,
+                    is_growth=are_listed and known == (shape.values or frozenset()) - lost,
+                )
+
+    def _of_alternatives(
+        self, left: Sequence[Shape], free: Sequence[Shape], *, strict: bool
+    ) -> Iterator[Loss]:
+        """Set each shape that is left against the one it has most in common with."""
+        scored = sorted(
+            (
+                (self._of_shape(one, other, strict=strict), one, other)
+                for one in left
+                for other in free
+            ),
+            key=lambda scored: (len(scored[0]), scored[2].is_listed),
+        )
+        done: list[Shape] = []
+        for losses, one, other in scored:
+            if not any(shape is one or shape is other for shape in done):
+                done += [one, other]
+                yield from losses
+        for one in left:
+            if not any(shape is one for shape in done):
+                yield Loss(
+                    "",
+                    "alternative",
+                    f"an alternative for {_article(one.type)} is gone",
+                    f"a new alternative for {_article(one.type)}",
+                    _summary(one),
+                    None,
+                )
+
+    def _of_shape(self, one: Shape, other: Shape, *, strict: bool) -> list[Loss]:
+        return [
+            *_of_lists(one, other),
+            *(() if one.is_listed else _of_limits(one, other)),
+            *_of_marks(one, other),
+            *self._of_excluded(one, other),
+            *self._of_items(one, other, strict=strict),
+            *self._of_properties(one, other, strict=strict),
+        ]
+
+    def _of_excluded(self, one: Shape, other: Shape) -> Iterator[Loss]:
+        for excluded in other.excluded:
+            if any(not self._between(excluded, known, strict=True) for known in one.excluded):
+                continue
+            if all(self._shapes.are_apart(one, shape) for shape in self._shapes.of(excluded)):
+                continue
+            yield Loss(
+                "",
+                "excluded",
+                "what matches another alternative too, or what `not` names, is no longer allowed",
+                "what matches another alternative too, or what `not` named, is allowed now",
+                None,
+                None,
+            )
+
+    def _of_items(self, one: Shape, other: Shape, *, strict: bool) -> Iterator[Loss]:
+        length = max(len(one.prefix), len(other.prefix))
+        for index in range(length):
+            losses = self._between(one.item(index), other.item(index), strict=strict)
+            yield from _below(f"[{index}]", losses)
+        yield from _below("[]", self._between(one.items, other.items, strict=strict))
+
+    def _of_properties(self, one: Shape, other: Shape, *, strict: bool) -> Iterator[Loss]:
+        for name in sorted(other.required - one.required):
+            yield Loss(
+                f".{name}",
+                "required",
+                "is required now",
+                "is no longer required",
+                False,
+                True,
+                source=(one.property(name), other.property(name)),
+            )
+        names = [
+            *one.properties,
+            *(name for name in other.properties if name not in one.properties),
+        ]
+        for name in names:
+            mine, yours = one.property(name), other.property(name)
+            if strict or name in one.properties.keys() & other.properties.keys():
+                yield from _below(f".{name}", self._between(mine, yours, strict=strict))
+            elif name in other.properties:
+                if mine != ANYTHING:
+                    yield from _below(f".{name}", self._between(mine, yours, strict=False))
+            elif not self._shapes.is_nothing(mine):
+                types = _type_names(_by_type(self._shapes.of(mine)))
+                yield Loss(
+                    f".{name}",
+                    "property",
+                    "the property is gone",
+                    "a new property",
+                    types,
+                    None,
+                    source=(mine, yours),
+                )
+        yield from self._of_additional(one.additional, other.additional, strict=strict)
+
+    def _of_additional(self, one: Schema, other: Schema, *, strict: bool) -> Iterator[Loss]:
+        if self._shapes.is_nothing(other) and not self._shapes.is_nothing(one):
+            yield Loss(
+                ".*",
+                "additional",
+                "further properties are no longer allowed",
+                "further properties are allowed now",
+                True,
+                False,
+            )
+        else:
+            yield from _below(".*", self._between(one, other, strict=strict))
+
+
+# Stands for the losses of a pair that is being compared further up.
+_AS_ABOVE = Loss("", "above", "", "", None, None, source=(ANYTHING, ANYTHING))
+_WIDER_FORMATS = {"format int32": {"format int64"}, "format float": {"format double"}}
+_LEAST = {"string": "minLength", "array": "minItems", "object": "minProperties"}
+_MOST = {"string": "maxLength", "array": "maxItems", "object": "maxProperties"}
+
+
+def _of_lists(one: Shape, other: Shape) -> Iterator[Loss]:
+    if other.values is not None and (one.values is None or not one.values <= other.values):
+        yield Loss(
+            "",
+            "list",
+            "only listed values are allowed now",
+            "any value is allowed now, not only those that are listed",
+            None if one.values is None else _values(one.values),
+            _values(other.values),
+        )
+    elif one.is_listed and not all(other.fits(value) for value in one.values or ()):
+        yield Loss("", "values", "", "", None, None)  # which of them, the caller says
+
+
+def _of_limits(one: Shape, other: Shape) -> Iterator[Loss]:
+    if other.whole and not one.whole:
+        yield Loss(
+            "",
+            "type",
+            "only whole numbers are allowed now",
+            "numbers that are not whole are allowed now",
+            "number",
+            "integer",
+        )
+    if other.low and (one.low is None or one.low.as_low < other.low.as_low):
+        yield _limit("minimum", "higher", "lower", _bound(one.low), _bound(other.low))
+    if other.high and (one.high is None or one.high.as_high > other.high.as_high):
+        yield _limit("maximum", "lower", "higher", _bound(one.high), _bound(other.high))
+    for step in sorted(other.multiples):
+        if all((known / step).denominator != 1 for known in one.multiples):
+            steps = [float(known) for known in sorted(one.multiples)]
+            yield _limit("multipleOf", "stricter", "less strict", steps, float(step))
+    if other.least > one.least:
+        yield _limit(_LEAST[one.type], "higher", "lower", one.least, other.least)
+    if other.most is not None and (one.most is None or one.most > other.most):
+        yield _limit(_MOST[one.type], "lower", "higher", one.most, other.most)
+
+
+def _of_marks(one: Shape, other: Shape) -> Iterator[Loss]:
+    for mark in sorted(other.marks - one.marks):
+        if not any(mark in _WIDER_FORMATS.get(known, ()) for known in one.marks):
+            keyword, _, said = mark.partition(" ")
+            known = [mark.partition(" ")[2] for mark in one.marks if mark.startswith(keyword)]
+            yield Loss(
+                "",
+                "mark",
+                f"`{keyword}` is a new condition" if not known else f"`{keyword}` is another",
+                f"`{keyword}` is no longer a condition" if not known else f"`{keyword}` is another",
+                known[0] if known else None,
+                said or True,
+            )
+
+
+def _limit(keyword: str, tighter: str, wider: str, first: Any, second: Any) -> Loss:
+    return Loss("", "limit", f"`{keyword}` is {tighter}", f"`{keyword}` is {wider}", first, second)
+
+
+def _bound(bound: Bound | None) -> Any:
+    if bound is None:
+        return None
+    value = bound.value.numerator if bound.value.denominator == 1 else float(bound.value)
+    return value if bound.inside else f"{value}, exclusive"
+
+
+def _each_once(losses: Iterable[Loss]) -> tuple[Loss, ...]:
+    found: dict[Any, Loss] = {}
+    for loss in sorted(losses, key=lambda loss: loss.where.count(".") + loss.where.count("[")):
+        if loss.kind != _AS_ABOVE.kind:
+            name = loss.where.rpartition(".")[2]
+            found.setdefault((loss.source, loss.kind, loss.lost, name), loss)
+    return tuple(found.values())
+
+
+def _below(where: str, losses: Iterable[Loss]) -> Iterator[Loss]:
+    return (replace(loss, where=where + loss.where) for loss in losses)
+
+
+def _by_type(shapes: Iterable[Shape]) -> dict[str, list[Shape]]:
+    found: dict[str, list[Shape]] = {}
+    for shape in shapes:
+        found.setdefault(shape.type, []).append(shape)
+    return found
+
+
+def _type_names(shapes: dict[str, list[Shape]]) -> list[str]:
+    """The types as JSON Schema calls them, `any` for all."""
+    if shapes.keys() == set(TYPES) and not all(shape.whole for shape in shapes["number"]):
+        return ["any"]
+    return [
+        "integer" if name == "number" and all(shape.whole for shape in shapes[name]) else name
+        for name in TYPES
+        if name in shapes
+    ]
+
+
+def _values(values: Iterable[str]) -> list[Any]:
+    return [json.loads(value) for value in sorted(values)]
+
+
+def _article(type_name: str) -> str:
+    return f"an {type_name}" if type_name[0] in "aeiou" else f"a {type_name}"
+
+
+def _summary(shape: Shape) -> Any:
+    if shape.values is not None:
+        return _values(shape.values)
+    return {
+        "type": shape.type,
+        **({"properties": list(shape.properties)} if shape.properties else {}),
+    }

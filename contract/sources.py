@@ -1,0 +1,108 @@
+"""Where documents come from: files, git, standard input, the web, documentation pages."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import httpx
+
+from contract.document import ContractError
+
+LIMIT = 16 * 2**20
+"""Bytes of a document that is fetched: some thirty times what Together's takes."""
+
+
+def read(source: str) -> bytes:
+    """The bytes of a file, of `REV:path` in the git repository here, or of standard input (`-`).
+
+    Raises:
+        ContractError: it cannot be read.
+    """
+    if source == "-":
+        return sys.stdin.buffer.read()
+    path = Path(source)
+    if ":" in source and not path.exists():
+        return git("cat-file", "blob", source)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ContractError(f"{source}: cannot be read: {error.strerror}") from error
+
+
+def git(*arguments: str, cwd: Path | None = None) -> bytes:
+    """What git prints; the last argument is the one that may be wrong.
+
+    Raises:
+        ContractError: git is not there, or it failed.
+    """
+    if arguments[-1].startswith("-"):
+        raise ContractError(f"{arguments[-1]}: no revision begins with a dash")
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, cwd=cwd, check=False)  # noqa: S603, S607
+    except OSError as error:
+        raise ContractError(f"git cannot be run: {error.strerror}") from error
+    if done.returncode:
+        reason = " ".join(done.stderr.decode(errors="replace").split())
+        raise ContractError(f"{arguments[-1]}: cannot be read from git: {reason}")
+    return done.stdout
+
+
+def fetch(url: str, *, limit: int = LIMIT, timeout_s: float = 60) -> bytes:
+    """The body of what is behind an https URL, redirects followed.
+
+    Raises:
+        ContractError: it is no https URL, it cannot be had, or it has more than `limit` bytes.
+    """
+    body = bytearray()
+    try:
+        with (
+            httpx.Client(
+                follow_redirects=True, timeout=timeout_s, event_hooks={"request": [_https_only]}
+            ) as client,
+            client.stream("GET", url) as response,
+        ):
+            if response.status_code != httpx.codes.OK:
+                raise ContractError(f"{url}: the answer is HTTP {response.status_code}")
+            for chunk in response.iter_bytes():
+                body += chunk
+                if len(body) > limit:
+                    raise ContractError(f"{url}: more than {limit:,} bytes")
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise ContractError(f"{url}: cannot be had: {error}") from error
+    return bytes(body)
+
+
+def published(content: bytes, name: str) -> bytes:
+    """The document itself: `content`, or what is in the fenced block of a documentation page.
+
+    Raises:
+        ContractError: there are several such blocks, or it is no text.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ContractError(f"{name}: not UTF-8: {error}") from error
+    if _OPENAPI.search(_FENCED.sub("", text)):
+        return content
+    blocks = [textwrap.dedent(match["block"]) for match in _FENCED.finditer(text)]
+    found = [block for block in blocks if _OPENAPI.search(block)]
+    if len(found) > 1:
+        raise ContractError(f"{name}: {len(found)} fenced blocks hold an OpenAPI document, not one")
+    return found[0].encode() if found else content
+
+
+_FENCED = re.compile(
+    r"^(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[^\n`]*\n"
+    r"(?P<block>.*?)^(?P=indent)(?P=fence)[ \t]*\r?$",
+    re.DOTALL | re.MULTILINE,
+)
+_OPENAPI = re.compile(r"^[\"']?openapi[\"']?[ \t]*:", re.MULTILINE)
+
+
+def _https_only(request: httpx.Request) -> None:
+    if request.url.scheme != "https":
+        raise ContractError(f"{request.url}: only https is spoken")
