@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test clients lint generate check vendor contract-diff api-diff clean
+.PHONY: help demo test clients lint generate check vendor contract-diff api-diff bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1 \2/p' Makefile | awk '{ t = $$1; $$1 = ""; printf "  make %-14s%s\n", t, $$0 }'
@@ -47,6 +47,9 @@ contract-diff: $(VENV)/.dev ## what the contract's changes since BASE mean; fail
 api-diff: $(VENV)/.dev ## what breaks in facade since BASE; fails when CHANGELOG does not name it
 	$(PY) -m contract.api_diff '$(BASE)'
 
+bench: $(VENV)/bench/.done ## what the client costs beside others; CHECK=1 fails on a missed bound, ONLY=name
+	$(VENV)/bench/bin/python -m benchmarks --only '$(ONLY)' $(if $(CHECK),--check)
+
 clean: ## remove the environment and everything that was built
 	rm -rf $(VENV) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis dist speech.wav
 
@@ -64,6 +67,13 @@ $(VENV)/clients/.done: tests/emulator/clients/requirements.txt | $(PY)
 	$(PYTHON) -m venv $(VENV)/clients
 	$(VENV)/clients/bin/python -m pip install --quiet --disable-pip-version-check \
 		-r tests/emulator/clients/requirements.txt
+	@touch $@
+
+# The client and what it is measured beside, away from the tools of the other targets.
+$(VENV)/bench/.done: benchmarks/requirements.txt pyproject.toml | $(PY)
+	$(PYTHON) -m venv $(VENV)/bench
+	$(VENV)/bench/bin/python -m pip install --quiet --disable-pip-version-check \
+		-e '.[aiohttp]' -r benchmarks/requirements.txt
 	@touch $@
 
 # The wheelhouse lets the packaging test install the wheel as a user would, without a network.
