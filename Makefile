@@ -79,5 +79,6 @@ $(VENV)/bench/.done: benchmarks/requirements.txt pyproject.toml | $(PY)
 # The wheelhouse lets the packaging test install the wheel as a user would, without a network.
 $(VENV)/.dev: pyproject.toml | $(PY)
 	$(PIP) -e '.[dev]'
-	$(PY) -m pip download --quiet --disable-pip-version-check --dest $(VENV)/wheelhouse '.[cli,emulator]'
+	$(PY) -m pip download --quiet --disable-pip-version-check --dest $(VENV)/wheelhouse \
+		'.[cli,emulator]' pytest
 	@touch $@ $(VENV)/.demo

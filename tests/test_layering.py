@@ -130,6 +130,16 @@ def test_only_the_wire_uses_the_generated_client() -> None:
     assert users == {"_wire"}
 
 
+def test_only_a_fixture_of_the_emulator_reaches_for_the_client() -> None:
+    """By name and when it is asked for: `speech_client` is for those who have both."""
+    users = {
+        module: source.count("import_module(")
+        for module, source in sources(together_emulator).items()
+        if "import_module(" in source
+    }
+    assert users == {"pytest_plugin": 1}
+
+
 @pytest.mark.parametrize("module", sources(together_emulator))
 def test_the_emulator_knows_nothing_of_the_client(module: str) -> None:
     tops = {name.partition(".")[0] for name in imported(sources(together_emulator)[module])}

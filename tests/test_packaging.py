@@ -1,6 +1,7 @@
 """The wheel, installed as a user would install it."""
 
 import os
+import re
 import subprocess
 import sys
 import venv
@@ -35,11 +36,20 @@ def pip(python: str | Path, *arguments: str | Path) -> None:
     subprocess.run([python, "-m", "pip", "--isolated", *arguments], check=True, cwd="/")
 
 
-def installed(wheel: Path, folder: Path, extras: str) -> Python:
+def installed(wheel: Path, folder: Path, extras: str, *others: str) -> Python:
     """Install the wheel into a fresh environment; return what runs Python there, elsewhere."""
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
-    pip(python, "install", "--quiet", "--no-index", "--find-links", WHEELHOUSE, f"{wheel}{extras}")
+    pip(
+        python,
+        "install",
+        "--quiet",
+        "--no-index",
+        "--find-links",
+        WHEELHOUSE,
+        f"{wheel}{extras}",
+        *others,
+    )
 
     def run(*arguments: str | Path, status: int = 0) -> str:
         keep = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
@@ -54,7 +64,7 @@ def installed(wheel: Path, folder: Path, extras: str) -> Python:
 
 @pytest.fixture(scope="module")
 def everything(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Python:
-    return installed(wheel, tmp_path_factory.mktemp("everything"), "[cli,emulator]")
+    return installed(wheel, tmp_path_factory.mktemp("everything"), "[cli,emulator]", "pytest")
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +87,13 @@ def test_an_installed_program_speaks_without_a_key(everything: Python, tmp_path:
     assert str(path) in everything("-m", "facade", *arguments)
     with wave.open(str(path)) as file:
         assert file.getnframes() > 0
+
+
+def test_three_lines_of_pytest_in_a_fresh_project_pass(everything: Python, tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (snippet,) = re.findall(r"^```python\n(def test_.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    (tmp_path / "test_it.py").write_text(snippet, encoding="utf-8")
+    assert "1 passed" in everything("-W", "error", "-m", "pytest", "-q", tmp_path)
 
 
 def test_the_core_dependencies_are_enough_for_the_client(core: Python) -> None:

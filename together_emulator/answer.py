@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 
@@ -15,6 +16,13 @@ from together_emulator.engine import engine
 from together_emulator.record import Record
 from together_emulator.request import SpeechRequest
 from together_emulator.speech import speak
+
+MAX_KEPT_ANSWERS = 64
+MAX_KEPT_BYTES = 1 << 18
+"""The largest answer that is kept."""
+
+# An answer of more sentences is not gathered in memory while it is streamed.
+MAX_KEPT_SENTENCES = 8
 
 
 @dataclass(frozen=True)
@@ -41,8 +49,36 @@ class Part:
     end_s: float
 
 
+class Stage:
+    """Where the answers of one application are spoken, one sentence at a time.
+
+    Short answers are kept, since the same request always has the same answer, and tests ask for
+    the same few again and again.
+    """
+
+    def __init__(self) -> None:
+        # In the order of asking: a lock alone would let the thread that has just released it take
+        # it again.
+        self.turn = anyio.CapacityLimiter(1)
+        self._kept: OrderedDict[SpeechRequest, list[Part]] = OrderedDict()
+
+    def recall(self, speech: SpeechRequest) -> list[Part] | None:
+        """The answer to a request, if it was kept."""
+        parts = self._kept.get(speech)
+        if parts is not None:
+            self._kept.move_to_end(speech)
+        return parts
+
+    def keep(self, speech: SpeechRequest, parts: list[Part]) -> None:
+        """Keep an answer if it is short, in place of the one that was not asked for the longest."""
+        if sum(len(part.audio) for part in parts) <= MAX_KEPT_BYTES:
+            self._kept[speech] = parts
+            if len(self._kept) > MAX_KEPT_ANSWERS:
+                self._kept.popitem(last=False)
+
+
 async def answer(
-    speech: SpeechRequest, receive: Receive, turn: anyio.CapacityLimiter, record: Record
+    speech: SpeechRequest, receive: Receive, stage: Stage, record: Record
 ) -> AsyncGenerator[Part]:
     """Speak a request, in a thread, one sentence whenever the next part is asked for.
 
@@ -51,21 +87,32 @@ async def answer(
     Args:
         speech: What to speak.
         receive: Says when the client goes away; nothing is spoken from then on.
-        turn: Taken for each sentence.
+        stage: Where it is spoken.
         record: Says how much has been spoken.
 
     Raises:
         ClientDisconnect: The client has gone away.
     """
-    stop = threading.Event()
-    watcher = asyncio.create_task(_watch(receive, stop))
-    try:
-        steps = _parts(speech, stop)
-        while (part := await run_sync(next, steps, None, limiter=turn)) is not None:
+    kept = stage.recall(speech)
+    if kept is not None:
+        for part in kept:
             record.spoken_s = part.end_s
             yield part
+        return
+    stop = threading.Event()
+    watcher = asyncio.create_task(_watch(receive, stop))
+    spoken: list[Part] = []
+    try:
+        steps = _parts(speech, stop)
+        while (step := await run_sync(next, steps, None, limiter=stage.turn)) is not None:
+            record.spoken_s = step.end_s
+            if len(spoken) < MAX_KEPT_SENTENCES:
+                spoken.append(step)
+            yield step
         if stop.is_set():
             raise ClientDisconnect
+        if len(spoken) < MAX_KEPT_SENTENCES:
+            stage.keep(speech, spoken)
     finally:
         stop.set()
         watcher.cancel()

@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import aclosing
 
-import anyio
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -15,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from together_emulator.answer import answer
+from together_emulator.answer import Stage, answer
 from together_emulator.audio import wav_header
 from together_emulator.body import read_body
 from together_emulator.catalogue import models
@@ -57,9 +56,7 @@ def create_app() -> ASGIApp:
         },
     )
     app.router.redirect_slashes = False
-    # One sentence at a time, in the order of asking: a lock alone would let the thread that has
-    # just released it take it again.
-    app.state.turn = anyio.CapacityLimiter(1)
+    app.state.stage = Stage()
     # Around everything, so that answers to crashes have the header as well.
     return _RequestId(app)
 
@@ -68,12 +65,12 @@ async def _speech(request: Request) -> Response:
     record: Record = request.scope["record"]
     body = await read_body(request)
     record.note_body(body)
-    speech = parse_request(body)
+    speech = parse_request(body, record.warnings)
     record.accept(speech.model, len(speech.script.written))
-    turn: anyio.CapacityLimiter = request.app.state.turn
+    stage: Stage = request.app.state.stage
     if speech.is_streamed:
-        return SpeechStream(speech, stream_options(request.headers), turn, record)
-    async with aclosing(answer(speech, request.receive, turn, record)) as parts:
+        return SpeechStream(speech, stream_options(request.headers), stage, record)
+    async with aclosing(answer(speech, request.receive, stage, record)) as parts:
         pieces = [part.audio async for part in parts]
     audio_format = speech.audio_format
     if audio_format.container == "wav":

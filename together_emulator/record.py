@@ -26,7 +26,8 @@ class Record:
         headers: The headers by their names in lower case, without those that may carry a key.
         body: The body where it is JSON.
         fault: The fault that was asked for.
-        warnings: What the contract does not know in the body.
+        warnings: What is ignored of the body: fields that the contract does not know, and options
+            that the model does not honour.
         status: The HTTP status code of the answer, as soon as it begins.
         model: The model of a request that was accepted.
         characters: The length of its input, which is what the service bills.

@@ -9,6 +9,7 @@ from together_emulator.audio import MP3_SAMPLE_RATES, AudioFormat, Encoding
 from together_emulator.catalogue import Model, models
 from together_emulator.engine import LANGUAGES
 from together_emulator.errors import ApiError, quoted
+from together_emulator.kanji import can_read, has_kanji
 from together_emulator.mix import parse_mix
 from together_emulator.script import Script
 from together_emulator.voice import Voice, find_voice, mix_voices
@@ -44,21 +45,43 @@ class SpeechRequest:
     with_words: bool
 
 
-def parse_request(body: bytes) -> SpeechRequest:
+KNOWN_FIELDS = frozenset(
+    {
+        *("model", "input", "voice", "response_format", "response_encoding", "sample_rate"),
+        *("bit_rate", "language", "stream", "extra_params", "alignment", "segment"),
+    }
+)
+"""The fields of a request that the API knows."""
+
+
+def parse_request(body: bytes, warnings: list[str]) -> SpeechRequest:
     """Check the JSON body of ``POST /audio/speech``.
 
-    Fields that are not known are ignored.
+    Args:
+        body: The body.
+        warnings: Is added to where the request has something that is ignored: a field that nobody
+            knows, or an option that the model does not honour.
 
     Raises:
         ApiError: The request is refused.
     """
-    fields = _Fields(_object(body))
+    values = _object(body)
+    unknown = sorted(values.keys() - KNOWN_FIELDS)
+    warnings += [f"the field {quoted(name)} is not known" for name in unknown]
+    fields = _Fields(values)
     model = _model(fields.required_text("model"))
+    ignored = sorted(values.keys() & {"response_encoding", "sample_rate", "bit_rate"})
+    warnings += [f"{model.name} ignores {name}" for name in ignored if name not in model.honours]
     text = _text(fields.required_text("input"))
     script = _pronounce(text, fields.pronunciation_rules())
     # The rules may lengthen the text and bring in anything.
     _text(script.spoken)
     voice = _voice(fields, model)
+    if voice.language == "ja" and has_kanji(script.spoken) and not can_read():
+        _refuse(
+            "input",
+            "this emulator reads kana only, and kanji with pip install 'together-speech[japanese]'",
+        )
     audio_format = _audio_format(fields, model)
     is_streamed = fields.flag("stream")
     if is_streamed and audio_format.container != "raw":

@@ -19,12 +19,12 @@ class Script:
 
     written: str
     spoken: str
-    origins: list[int]
+    origins: tuple[int, ...]
 
     @classmethod
     def of(cls, text: str) -> "Script":
         """A text that is spoken as it is written."""
-        return cls(text, text, list(range(len(text))))
+        return cls(text, text, tuple(range(len(text))))
 
     def replace(self, replacements: Iterable[tuple[int, int, str]]) -> "Script":
         """Speak something else in some places.
@@ -34,15 +34,15 @@ class Script:
                 there.
         """
         spoken = []
-        origins = []
+        origins: list[int] = []
         end = 0
         for start, stop, replacement in replacements:
             spoken += [self.spoken[end:start], replacement]
-            origins += self.origins[end:start] + [self.origins[start]] * len(replacement)
+            origins += self.origins[end:start]
+            origins += [self.origins[start]] * len(replacement)
             end = stop
-        return Script(
-            self.written, "".join(spoken) + self.spoken[end:], origins + self.origins[end:]
-        )
+        origins += self.origins[end:]
+        return Script(self.written, "".join(spoken) + self.spoken[end:], tuple(origins))
 
 
 @dataclass(frozen=True)

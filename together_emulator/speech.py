@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from together_emulator.engine import engine
+from together_emulator.kanji import read_kanji
 from together_emulator.script import Script, Sentence
 from together_emulator.voice import Voice
 from together_emulator.words import Word, align
@@ -45,6 +46,8 @@ def speak(script: Script, voice: Voice, stop: threading.Event) -> Iterator[Spoke
         voice: How it sounds.
         stop: When it is set the rest is not spoken.
     """
+    if voice.language == "ja":
+        script = read_kanji(script)
     sentences = split_sentences(script)
     for number, sentence in enumerate(sentences, 1):
         if stop.is_set():

@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 
-import anyio
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from together_emulator.answer import Part, answer
+from together_emulator.answer import Part, Stage, answer
 from together_emulator.engine import EngineError
 from together_emulator.errors import ApiError
 from together_emulator.events import (
@@ -53,14 +52,14 @@ class SpeechStream(Response):
         self,
         speech: SpeechRequest,
         options: StreamOptions,
-        turn: anyio.CapacityLimiter,
+        stage: Stage,
         record: Record,
     ) -> None:
         super().__init__(headers={"cache-control": "no-cache"})
         del self.headers["content-length"]
         self._speech = speech
         self._options = options
-        self._turn = turn
+        self._stage = stage
         self._record = record
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,7 +69,7 @@ class SpeechStream(Response):
             EngineError: The first sentence failed; nothing has been sent.
             ClientDisconnect: The client went away before anything was sent.
         """
-        async with aclosing(answer(self._speech, receive, self._turn, self._record)) as parts:
+        async with aclosing(answer(self._speech, receive, self._stage, self._record)) as parts:
             part = await anext(parts, None)
             await send(
                 {

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
+from tests.emulator.contract import check_answer
+
 
 @contextmanager
 def emulator_process(
@@ -47,8 +49,11 @@ def emulator_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def api(emulator_url: str) -> Iterator[httpx.Client]:
-    """A client of that emulator, with a key."""
+    """A client of that emulator, with a key; every answer is checked against the contract."""
     with httpx.Client(
-        base_url=emulator_url, headers={"Authorization": "Bearer any"}, timeout=60
+        base_url=emulator_url,
+        headers={"Authorization": "Bearer any"},
+        timeout=60,
+        event_hooks={"response": [check_answer]},
     ) as client:
         yield client

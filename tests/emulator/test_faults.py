@@ -58,7 +58,7 @@ def say(
             if not is_streamed:
                 return client.synthesize(TEXT, voice="af_heart").content
             with client.stream(TEXT, voice="af_heart") as stream:
-                return b"".join([piece for piece in stream])  # noqa: C416
+                return b"".join(stream)
 
     async def say_async() -> bytes:
         async with AsyncSpeechClient("any", **settings) as client:

@@ -97,6 +97,20 @@ def test_refused_requests_and_faults_are_logged(own: httpx.Client) -> None:
     assert {record["state"] for record in records} == {"complete"}
 
 
+def test_what_is_ignored_is_warned_of(own: httpx.Client) -> None:
+    say(own, speed=2, sample_rate=8000, instructions="x" * 200)
+    say(own, model="cartesia/sonic", voice="friendly sidekick", sample_rate=8000, bit_rate=32000)
+    say(own, voice="nobody", volume=11)
+    first, second, third = (record["warnings"] for record in report(own)["requests"])
+    assert first == [
+        'the field "instructions" is not known',
+        'the field "speed" is not known',
+        "hexgrad/Kokoro-82M ignores sample_rate",
+    ]
+    assert second == []
+    assert third == ['the field "volume" is not known']
+
+
 def test_an_answer_that_was_cut_is_broken(own: httpx.Client) -> None:
     with pytest.raises(httpx.RemoteProtocolError):
         own.post(

@@ -1,6 +1,8 @@
 """Streamed answers, over real sockets."""
 
+import asyncio
 import contextlib
+import json
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +13,9 @@ import pytest
 
 from tests.emulator.conftest import emulator_process
 from tests.emulator.listening import listen, read_raw
-from tests.emulator.streaming import Streamed, read_stream
+from tests.emulator.streaming import Streamed, data_of, read_stream
+from together_emulator.app import create_app
+from together_emulator.engine import Engine, EngineError, Spoken
 
 KOKORO = "hexgrad/Kokoro-82M"
 CARTESIA = "cartesia/sonic-2"
@@ -272,3 +276,35 @@ def test_the_lists_of_words_may_stand_one_level_down(api: httpx.Client) -> None:
     assert nested.words == flat.words
     assert "timestamps" in nested.events[0]
     assert "timestamps" not in flat.events[0]
+
+
+def test_a_failure_of_the_engine_is_an_event_and_no_end_mark(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """But a status where nothing has been sent."""
+    genuine = Engine.speak
+
+    def fail_on_two(engine: Engine, sentence: str, *rest: Any, **options: Any) -> Spoken:
+        if sentence == "Two.":
+            raise EngineError("broken")
+        return genuine(engine, sentence, *rest, **options)
+
+    monkeypatch.setattr(Engine, "speak", fail_on_two)
+
+    async def ask(text: str) -> httpx.Response:
+        transport = httpx.ASGITransport(create_app(), raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://emulator") as client:
+            return await client.post(
+                "/audio/speech",
+                json=body(input=text, stream=True),
+                headers={"Authorization": "Bearer any"},
+            )
+
+    late = data_of(asyncio.run(ask("One. Two. Three.")))
+    assert "conversation.item.audio_output.delta" in late[0]
+    failed = json.loads(late[-1])
+    assert failed["type"] == "conversation.item.tts.failed"
+    assert failed["error"]["message"] == "broken"
+    early = asyncio.run(ask("Two. Three."))
+    assert early.status_code == 500
+    assert early.json()["error"]["type"] == "server_error"

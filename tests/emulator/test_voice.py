@@ -6,7 +6,8 @@ from itertools import groupby, pairwise
 import numpy as np
 import pytest
 
-from tests.emulator.listening import Heard, listen
+from tests.emulator.listening import Heard, listen, read_file
+from together_emulator.audio import AudioFormat, Encoder
 from together_emulator.catalogue import Model, models
 from together_emulator.engine import LANGUAGES, engine
 from together_emulator.mix import parse_mix
@@ -34,10 +35,12 @@ def kokoro(name: str) -> Voice:
     return voice
 
 
-def hear(voice: Voice) -> Heard:
-    samples = (
-        engine().speak(SENTENCES[voice.language], voice, threading.Event(), pause=False).samples
-    )
+def hear(voice: Voice, *, in_mp3: bool = False) -> Heard:
+    text = SENTENCES[voice.language]
+    samples = engine().speak(text, voice, threading.Event(), pause=False).samples
+    if in_mp3:
+        encoder = Encoder(engine().sample_rate, AudioFormat("mp3", "pcm_s16le", 24000))
+        return listen(*read_file(encoder.encode(samples, last=True)))
     return listen(samples.astype(np.float64) / 32768, engine().sample_rate)
 
 
@@ -46,9 +49,12 @@ def heard() -> dict[str, Heard]:
     return {name: hear(kokoro(name)) for name in KOKORO.voices}
 
 
+@pytest.mark.parametrize("in_mp3", [False, True], ids=["samples", "mp3"])
 def test_any_two_voices_of_a_language_and_sex_differ_by_two_percent(
-    heard: dict[str, Heard],
+    heard: dict[str, Heard], in_mp3: bool
 ) -> None:
+    if in_mp3:
+        heard = {name: hear(kokoro(name), in_mp3=True) for name in KOKORO.voices}
     assert len(heard) == 54
     for group, names in groupby(sorted(heard), key=lambda name: name[:2]):
         pitches = sorted((heard[name].pitch, name) for name in names)
