@@ -54,7 +54,11 @@ def repository(tmp_path: Path) -> Path:
 def contract_diff(root: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """`make contract-diff` in the copy, with the environment that runs this test."""
     settings = [f"{name}={value}" for name, value in variables.items()]
-    command = ["make", "--old-file", f"{sys.prefix}/.dev", f"VENV={sys.prefix}", *settings]
+    environment = root / ".venv"
+    if not environment.exists():
+        # make takes no path with spaces for a target, and this one may have some.
+        environment.symlink_to(sys.prefix)
+    command = ["make", "--no-print-directory", "--old-file", ".venv/.dev", *settings]
     return subprocess.run(
         [*command, "contract-diff", "BASE=HEAD"], cwd=root, capture_output=True, text=True
     )

@@ -30,7 +30,7 @@ def emulator(running: SpeechEmulator) -> SpeechEmulator:
 def is_up(url: str) -> bool:
     try:
         return httpx.get(url + "/voices").status_code == 401
-    except httpx.ConnectError:
+    except httpx.TransportError:
         return False
 
 
