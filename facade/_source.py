@@ -48,11 +48,6 @@ class Source(Generic[_Chunks]):
         if self.is_over and not self.decoder.has_ended:
             raise SpeechError("this stream was closed before its end; call stream() again")
 
-    def _wait_for_more(self) -> None:
-        """Let the time for the next audio run, which the application's own work is no part of."""
-        call = self.chunks.call
-        call.resume("read_s", call.timeouts.read_s)
-
     def _interrupted(self, error: APIConnectionError) -> SpeechError:
         if isinstance(error, APITimeoutError):
             return error
@@ -104,16 +99,19 @@ class SyncSource(Source[SyncChunks]):
 
     def _advance(self, *, is_begun: bool = False) -> bytes | None:
         has_waited = False
+        call = self.chunks.call
         while (piece := next(self._pieces, None)) is None:
             if self.decoder.has_ended:
                 self._read_rest()
                 return None
             if is_begun and not has_waited:
-                self._wait_for_more()
+                # The application's own work in between is no part of the wait.
+                call.resume("read_s", call.timeouts.read_s)
                 has_waited = True
-            self._decode(self._chunk())
+            chunk = self._chunk()
+            self._pieces = self.decoder.finish() if chunk is None else self.decoder.feed(chunk)
         if has_waited:
-            self.chunks.call.pause()
+            call.pause()
         return piece
 
     def _chunk(self) -> bytes | None:
@@ -172,16 +170,19 @@ class AsyncSource(Source[AsyncChunks]):
 
     async def _advance(self, *, is_begun: bool = False) -> bytes | None:
         has_waited = False
+        call = self.chunks.call
         while (piece := next(self._pieces, None)) is None:
             if self.decoder.has_ended:
                 await self._read_rest()
                 return None
             if is_begun and not has_waited:
-                self._wait_for_more()
+                # The application's own work in between is no part of the wait.
+                call.resume("read_s", call.timeouts.read_s)
                 has_waited = True
-            self._decode(await self._chunk())
+            chunk = await self._chunk()
+            self._pieces = self.decoder.finish() if chunk is None else self.decoder.feed(chunk)
         if has_waited:
-            self.chunks.call.pause()
+            call.pause()
         return piece
 
     async def _chunk(self) -> bytes | None:

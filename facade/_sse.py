@@ -42,17 +42,30 @@ class SSEDecoder:
         self._type = b""
         self._data: list[bytes] = []
 
+    def feed_event(self, piece: bytes) -> Event | None:
+        """Give the event that `piece` is, or `None` where it must be fed to `feed`.
+
+        Most pieces are one event and nothing else, which takes a third of the time to see.
+        """
+        if (
+            piece.startswith(_DATA)
+            and piece.find(b"\n") == len(piece) - 2
+            and piece.endswith(b"\n")
+            and b"\r" not in piece
+            and len(piece) <= MAX_EVENT_BYTES
+            and not (self._unfinished or self._data or self._type or self._skip_line_feed)
+        ):
+            self._is_first_line = False
+            self._size = 0
+            return Event(b"", piece[len(_DATA) : -2])
+        return None
+
     def feed(self, piece: bytes) -> Iterator[Event]:
         """Give the events that `piece` completes.
 
         Raises:
             OversizedEventError: An event is larger than `MAX_EVENT_BYTES`.
         """
-        if self._is_whole_event(piece):
-            self._is_first_line = False
-            self._size = 0
-            yield Event(b"", piece[len(_DATA) : -2])
-            return
         size = len(piece)
         start = 0
         if self._skip_line_feed and size:
@@ -83,17 +96,6 @@ class SSEDecoder:
         if self._unfinished:
             self._line(b"", 0, 0)
         return self._dispatch()
-
-    def _is_whole_event(self, piece: bytes) -> bool:
-        """Whether `piece` is one event and nothing else, as most are: a third of the time."""
-        return (
-            piece.startswith(_DATA)
-            and piece.find(b"\n") == len(piece) - 2
-            and piece.endswith(b"\n")
-            and b"\r" not in piece
-            and len(piece) <= MAX_EVENT_BYTES
-            and not (self._unfinished or self._data or self._type or self._skip_line_feed)
-        )
 
     def _line(self, piece: bytes, start: int, end: int) -> Event | None:
         """Take in a line, which `piece` has the end of; give the event that it completes."""

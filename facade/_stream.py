@@ -21,6 +21,7 @@ _AUDIO = "conversation.item.audio_output.delta"
 _WORDS = "conversation.item.word_timestamps"
 _CHUNK = "audio.tts.chunk"
 _FAILED = "conversation.item.tts.failed"
+_QUOTE = ord('"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,13 @@ class StreamDecoder:
             MalformedStreamError: An event cannot be read.
             EmptyAudioError: The stream has ended without audio.
         """
+        event = None if self.has_ended else self._events.feed_event(piece)
+        if event is None:
+            return self._feed(piece)
+        audio = self._audio_in(event)
+        return iter((audio,) if audio else ())
+
+    def _feed(self, piece: bytes) -> Iterator[bytes]:
         events = self._events.feed(piece)
         while not self.has_ended:
             try:
@@ -123,7 +131,7 @@ class StreamDecoder:
         try:
             fields = _FIELDS.decode(event.data)
         except (msgspec.DecodeError, RecursionError) as error:
-            fields = self._fields_of_other(event, error)
+            raise self._malformed(f"it is no JSON object: {error}") from error
         if fields.error is not None or fields.type in ("error", _FAILED):
             raise failure_in_event(self._redact(event.data), self._headers)
         if fields.type == _AUDIO:
@@ -140,22 +148,21 @@ class StreamDecoder:
         else:
             # The service may come to say more than is known today.
             return b""
-        if audio is None:
+        return self._whole_samples(self._decoded(audio))
+
+    def _decoded(self, audio: msgspec.Raw) -> bytes:
+        """Decode the JSON string `audio`, whose bytes are those of the event and not a copy."""
+        text = memoryview(audio)
+        if not text or text[0] != _QUOTE:
             raise self._malformed("it has no audio")
         try:
-            return self._whole_samples(b64decode(audio, validate=True))
-        except ValueError as error:
-            raise self._malformed(f"its audio is not base64: {error}") from error
-
-    def _fields_of_other(self, event: Event, error: Exception) -> "_Fields":
-        """Let an event pass that fails on fields which mean nothing in it; refuse all others."""
-        try:
-            fields = _ANYTHING.decode(event.data)
-        except (msgspec.DecodeError, RecursionError):
-            raise self._malformed(f"it is no JSON object: {error}") from error
-        if fields.object == _CHUNK or fields.type in (_AUDIO, "delta"):
-            raise self._malformed(str(error)) from error
-        return _Fields(type=str(fields.type), error=fields.error)
+            return b64decode(text[1:-1], validate=True)
+        except ValueError:
+            # The slashes of base64 may be written as "\/".
+            try:
+                return b64decode(_TEXT.decode(audio), validate=True)
+            except ValueError as error:
+                raise self._malformed(f"its audio is not base64: {error}") from error
 
     def _take_words(self, event: Event) -> None:
         try:
@@ -193,19 +200,13 @@ class StreamDecoder:
 
 
 class _Fields(msgspec.Struct):
-    """What an event may hold; audio is base64."""
+    """What an event may hold; audio is left as it is written."""
 
-    type: str | None = None
-    object: str | None = None
-    delta: str | None = None
-    b64: str | None = None
-    audio: str | None = None
-    error: Any = None
-
-
-class _Anything(msgspec.Struct):
     type: Any = None
     object: Any = None
+    delta: msgspec.Raw = msgspec.Raw()
+    b64: msgspec.Raw = msgspec.Raw()
+    audio: msgspec.Raw = msgspec.Raw()
     error: Any = None
 
 
@@ -219,5 +220,5 @@ class _WordLists(msgspec.Struct):
 
 
 _FIELDS = msgspec.json.Decoder(_Fields)
-_ANYTHING = msgspec.json.Decoder(_Anything)
+_TEXT = msgspec.json.Decoder(str)
 _WORD_LISTS = msgspec.json.Decoder(_WordLists)

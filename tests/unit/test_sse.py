@@ -10,7 +10,10 @@ from facade._sse import Event, OversizedEventError, SSEDecoder
 
 def decode(*pieces: bytes) -> list[Event]:
     decoder = SSEDecoder()
-    events = [event for piece in pieces for event in decoder.feed(piece)]
+    events: list[Event] = []
+    for piece in pieces:
+        event = decoder.feed_event(piece)
+        events += decoder.feed(piece) if event is None else [event]
     last = decoder.finish()
     return events if last is None else [*events, last]
 
