@@ -1,0 +1,112 @@
+"""Run the benchmarks: `python -m benchmarks`, or `make bench`."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.cases import CASES, Case
+from benchmarks.report import Results, as_markdown, as_text, bound_of, write_page
+
+_PAGE = Path("docs", "performance.md")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="the cases whose names contain this")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--check", action="store_true", help="exit 1 when a bound is missed")
+    options = parser.parse_args()
+    cases = [case for case in CASES if options.only in case.name]
+    if not cases:
+        parser.error(f"no case is called {options.only!r}: " + ", ".join(c.name for c in CASES))
+    missed = []
+    with _servers() as places:
+        done = []
+        for case in cases:
+            results = _run(case, options.rounds, places)
+            sys.stdout.write(as_text(case, results) + "\n")
+            sys.stdout.flush()
+            done.append((case, results))
+            missed += [bound for bound in case.bounds if not bound_of(case, bound, results).is_met]
+    if not options.only:
+        write_page(_PAGE, as_markdown(done))
+        sys.stdout.write(f"written into {_PAGE}\n")
+    sys.stdout.write(f"{len(missed)} bounds are missed\n" if missed else "every bound is met\n")
+    return 1 if missed and options.check else 0
+
+
+def _run(case: Case, rounds: int, places: dict[str, str]) -> Results:
+    """Measure every contender in turn, round after round, each time in a fresh process."""
+    results: Results = {name: [] for name in case.runs}
+    names = list(case.runs)
+    # The first round warms the machine's caches, and the bytecode's.
+    for number in range(rounds + 1):
+        for name in names[number % len(names) :] + names[: number % len(names)]:
+            figures = _measure([part.format(**places) for part in case.runs[name]])
+            if number:
+                results[name].append(figures)
+    return results
+
+
+def _measure(arguments: list[str]) -> dict[str, float]:
+    environment = {"PATH": os.environ.get("PATH", ""), "TMPDIR": tempfile.gettempdir()}
+    if arguments[0] == "-c":
+        command = [sys.executable, *arguments]
+    else:
+        command = [sys.executable, "-m", "benchmarks.measure", *arguments]
+    start = time.perf_counter()
+    done = subprocess.run(  # noqa: S603
+        command, env=environment, stdout=subprocess.PIPE, text=True, timeout=300, check=False
+    )
+    wall_s = time.perf_counter() - start
+    if done.returncode:
+        raise SystemExit(f"{' '.join(arguments)} failed")
+    figures: dict[str, float] = json.loads(done.stdout) if done.stdout else {"wall_s": wall_s}
+    return figures
+
+
+@contextmanager
+def _servers() -> Iterator[dict[str, str]]:
+    """Give the addresses of two servers, of which one speaks TLS."""
+    import trustme
+
+    with tempfile.TemporaryDirectory() as folder:
+        authority = trustme.CA()
+        trusted = Path(folder, "authority.pem")
+        authority.cert_pem.write_to_path(str(trusted))
+        own = Path(folder, "server.pem")
+        authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(own))
+        with _server() as plain, _server("--certificate", str(own)) as tls:
+            yield {
+                "url": f"http://127.0.0.1:{plain}",
+                "tls": f"https://127.0.0.1:{tls}",
+                "certificate": str(trusted),
+            }
+
+
+@contextmanager
+def _server(*arguments: str) -> Iterator[int]:
+    with subprocess.Popen(  # noqa: S603
+        [sys.executable, "-m", "benchmarks.server", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stdin  # noqa: S101
+        assert server.stdout  # noqa: S101
+        try:
+            yield int(server.stdout.readline())
+        finally:
+            server.stdin.close()
+            server.wait(timeout=10)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

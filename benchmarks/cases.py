@@ -1,0 +1,319 @@
+"""What is measured, of whom, and what must come out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+# Events of 4 KB and 32 KB in a real stream; 8 MB is a service that speaks a minute in one piece.
+_DECODED_MB = {4096: 32, 32 * 1024: 64, 8 * 1024 * 1024: 64}
+
+Unit = Literal["µs", "ms", "calls/s", "MB/s", "KB", "MB"]
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What a figure of one contender must be: in terms of another's, or by itself.
+
+    Attributes:
+        subject: Whose figure it is.
+        limit: The bound.
+        reference: What it is divided by; by default nothing.
+        is_least: Whether it is the least allowed, and not the most.
+        figure: Which of the measured figures; by default the case's own.
+        unit: What it is counted in where there is no reference.
+    """
+
+    subject: str
+    limit: float
+    reference: str | None = None
+    is_least: bool = False
+    figure: str | None = None
+    unit: str = ""
+
+    @property
+    def text(self) -> str:
+        limit = f"at {'least' if self.is_least else 'most'} {self.limit:g}"
+        return f"{limit} of {self.reference}" if self.reference else f"{limit} {self.unit}".rstrip()
+
+
+@dataclass(frozen=True)
+class Case:
+    """Something that is measured.
+
+    Attributes:
+        name: What it is called on the command line.
+        title: What it is called in the tables.
+        figure: Which of the measured figures counts.
+        unit: What it is shown in.
+        runs: For each contender the arguments of `benchmarks.measure`, with `{url}` for the
+            server's address; or, for imports, a program.
+        bounds: What must come out.
+    """
+
+    name: str
+    title: str
+    figure: str
+    unit: Unit
+    runs: Mapping[str, tuple[str, ...]]
+    bounds: tuple[Bound, ...] = ()
+
+
+def _runs(measure: str, contenders: str, *arguments: object) -> dict[str, tuple[str, ...]]:
+    return {name: (measure, name, *map(str, arguments)) for name in contenders.split()}
+
+
+def _decoding(size: int, contenders: str, measure: str = "decode") -> dict[str, tuple[str, ...]]:
+    megabytes = _DECODED_MB[size]
+    count = megabytes * 1024 * 1024 // size
+    return _runs(measure, contenders, f"{{url}}/events/{size}/{count}", megabytes)
+
+
+def _server_alone(size: int) -> dict[str, tuple[str, ...]]:
+    megabytes = _DECODED_MB[size]
+    count = megabytes * 1024 * 1024 // size
+    url = f"{{url}}/events/{size}/{count}"
+    return _runs("server_alone", "(server)", url, 1, 4, megabytes)
+
+
+def _short(size: int) -> str:
+    return f"{size // 1024} KB" if size < 1024 * 1024 else f"{size // 1024 // 1024} MB"
+
+
+def _decode_case(size: int, of_raw: float, of_together: float) -> Case:
+    return Case(
+        f"decode-{_short(size).replace(' ', '').lower()}",
+        f"A stream with events of {_short(size)}: audio per CPU second",
+        "cpu_s",
+        "MB/s",
+        _decoding(size, "iter_raw httpx together facade") | _server_alone(size),
+        (
+            Bound("facade", of_raw, "iter_raw", is_least=True),
+            Bound("facade", of_together, "together", is_least=True),
+            Bound("(server)", 1, "iter_raw", is_least=True, figure="wall_s"),
+        ),
+    )
+
+
+def _decode_async_case(size: int, of_raw: float) -> Case:
+    return Case(
+        f"decode-async-{_short(size).replace(' ', '').lower()}",
+        f"The same, async, {_short(size)}",
+        "cpu_s",
+        "MB/s",
+        _decoding(size, "iter_raw httpx together facade", "decode_async"),
+        (Bound("facade", of_raw, "iter_raw", is_least=True),),
+    )
+
+
+def _concurrent_case(name: str, delay_ms: int, count: int) -> Case:
+    title = f"after {delay_ms} ms" if delay_ms else "at once"
+    url = f"{{url}}/whole/4096/{delay_ms}"
+    runs = _runs(
+        "concurrent",
+        "httpx generated together openai facade httpx+aiohttp facade+aiohttp facade+http2",
+        url,
+        count,
+    )
+    bounds = [
+        Bound("facade", 0.95, "httpx", is_least=True),
+        Bound("facade", 0, figure="connections", unit="new connections once warm"),
+        Bound("facade+aiohttp", 0, figure="connections", unit="new connections once warm"),
+    ]
+    if not delay_ms:
+        bounds.insert(2, Bound("facade+aiohttp", 4, "httpx", is_least=True))
+        runs |= _runs("server_alone", "(server)", url, 50, count // 50, 50)
+        bounds.append(Bound("(server)", 2, "facade+aiohttp", is_least=True))
+    return Case(
+        name,
+        f"50 calls of 4 KB under way, async, answers {title}",
+        "wall_s",
+        "calls/s",
+        runs,
+        tuple(bounds),
+    )
+
+
+_HTTPX_BUILT = "import httpx; httpx.Client(base_url='{url}', headers={{'Authorization': 'key'}})"
+_GENERATED_BUILT = (
+    "from together_openapi import AuthenticatedClient; "
+    "from together_openapi.api.audio import audio_speech; "
+    "AuthenticatedClient(base_url='{url}', token='key').get_httpx_client()"
+)
+# 10 µs and 25 µs on a machine on which json.dumps takes 1.4 µs.
+_DICTIONARY = "times json.dumps of a small dictionary"
+_FIRST = "httpx together facade"
+
+CASES = (
+    Case(
+        "import",
+        "Import and build a client, fresh process",
+        "wall_s",
+        "ms",
+        {
+            "httpx": ("-c", _HTTPX_BUILT),
+            "generated": ("-c", _GENERATED_BUILT),
+            "together": ("-c", "import together; together.Together(api_key='key')"),
+            "openai": ("-c", "import openai; openai.OpenAI(api_key='key')"),
+            "facade": ("-c", "import facade; facade.SpeechClient('key', base_url='{url}')"),
+        },
+        (Bound("facade", 1.6, "httpx"), Bound("facade", 0.45, "together")),
+    ),
+    Case(
+        "call-4kb",
+        "A call of 4 KB, sync, CPU",
+        "cpu_s",
+        "µs",
+        _runs("call", "httpx generated together openai facade", "{url}/whole/4096/0", 1000),
+        (Bound("facade", 1.2, "httpx"), Bound("facade", 0.75, "together")),
+    ),
+    Case(
+        "call-1mb",
+        "A call of 1 MB, sync, CPU",
+        "cpu_s",
+        "µs",
+        _runs("call", "httpx generated together openai facade", "{url}/whole/1048576/0", 200),
+        (Bound("facade", 1.3, "httpx"),),
+    ),
+    Case(
+        "sharing",
+        "A call of 4 KB over TLS: one client for all, and a new one for each",
+        "wall_s",
+        "µs",
+        {
+            "facade": ("tls_call", "facade", "{tls}/whole/4096/0", "{certificate}", "100"),
+            "facade, new": ("tls_new", "facade", "{tls}/whole/4096/0", "{certificate}", "30"),
+            "httpx, new": ("tls_new", "httpx", "{tls}/whole/4096/0", "{certificate}", "30"),
+        },
+    ),
+    Case(
+        "whole-or-streamed",
+        "10 MB of audio: as a whole, and streamed in events of 4 KB and 32 KB",
+        "cpu_s",
+        "ms",
+        {
+            "whole": ("call", "facade", "{url}/whole/10485760/0", "10"),
+            "streamed, 32 KB": ("decode", "facade", "{url}/events/32768/320", "1"),
+            "streamed, 4 KB": ("decode", "facade", "{url}/events/4096/2560", "1"),
+        },
+    ),
+    _concurrent_case("concurrent", 0, 1000),
+    _concurrent_case("concurrent-50ms", 50, 500),
+    Case(
+        "first-audio",
+        "First byte of the answer on the wire to first audio at the caller",
+        "wall_s",
+        "µs",
+        _runs("first_audio", _FIRST, "{url}/first/4096/0", 200),
+        (Bound("facade", 1.1, "httpx"),),
+    ),
+    Case(
+        "first-audio-later",
+        "The same from the first byte of the event, the head having come 5 ms before",
+        "wall_s",
+        "µs",
+        _runs("first_audio", _FIRST, "{url}/first/4096/5", 100),
+        (Bound("facade", 1.1, "httpx"),),
+    ),
+    Case(
+        "first-audio-async",
+        "First byte of the answer to first audio, async",
+        "wall_s",
+        "µs",
+        _runs("first_audio_async", _FIRST, "{url}/first/4096/0", 200),
+        (Bound("facade", 1.1, "httpx"),),
+    ),
+    _decode_case(4096, 0.6, 4),
+    _decode_case(32 * 1024, 0.42, 3.3),
+    Case(
+        "decode-8mb",
+        "Large events: audio per CPU second",
+        "cpu_s",
+        "MB/s",
+        {
+            "facade, 8 MB": _decoding(8 * 1024 * 1024, "facade")["facade"],
+            "facade, 32 KB": _decoding(32 * 1024, "facade")["facade"],
+        },
+        (Bound("facade, 8 MB", 0.75, "facade, 32 KB", is_least=True),),
+    ),
+    _decode_async_case(4096, 0.54),
+    _decode_async_case(32 * 1024, 0.378),
+    Case(
+        "memory-save",
+        "256 MB streamed into a file: peak memory above that of 1 MB",
+        "bytes",
+        "MB",
+        _runs("peak", "facade", "{url}/events/32768/32", "{url}/events/32768/8192", "save"),
+        (Bound("facade", 8, unit="MB"),),
+    ),
+    Case(
+        "memory-100mb",
+        "100 MB of audio: peak memory above an idle client",
+        "bytes",
+        "MB",
+        {
+            "facade, stream to a file": ("peak", "facade", "", "{url}/events/32768/3200", "save"),
+            "together, stream to a file": (
+                "peak",
+                "together",
+                "",
+                "{url}/events/32768/3200",
+                "save",
+            ),
+            "facade, synthesize": ("peak", "facade", "", "{url}/whole/104857600/0", "call"),
+            "httpx, .content": ("peak", "httpx", "", "{url}/whole/104857600/0", "call"),
+            "generated": ("peak", "generated", "", "{url}/whole/104857600/0", "call"),
+            "together": ("peak", "together", "", "{url}/whole/104857600/0", "call"),
+            "openai": ("peak", "openai", "", "{url}/whole/104857600/0", "call"),
+        },
+        (
+            Bound("facade, stream to a file", 4, unit="MB"),
+            Bound("facade, synthesize", 1, "httpx, .content"),
+        ),
+    ),
+    Case(
+        "streams",
+        "5,000 streams: growth of memory after the first 500",
+        "bytes",
+        "KB",
+        _runs("growth", "facade", "{url}/events/4096/4", 500, 5000),
+        (
+            Bound("facade", 200, unit="KB"),
+            Bound("facade", 1, figure="connections", unit="connections"),
+        ),
+    ),
+    Case(
+        "streams-async",
+        "5,000 streams, async, 20 at once: growth of memory after the first 500",
+        "bytes",
+        "KB",
+        _runs("growth_async", "facade", "{url}/events/4096/4", 500, 5000),
+        (
+            Bound("facade", 500, unit="KB"),
+            Bound("facade", 25, figure="connections", unit="connections"),
+        ),
+    ),
+    Case(
+        "stream-tls",
+        "A short stream over TLS",
+        "wall_s",
+        "µs",
+        _runs("streams", "httpx together facade", "{tls}/events/4096/4", "{certificate}", 300),
+        (Bound("facade", 1.15, "httpx"),),
+    ),
+    Case(
+        "mix",
+        "A mix of voices parsed and printed",
+        "cpu_s",
+        "µs",
+        _runs("mix", "facade", 5000),
+        (Bound("facade", 7, figure="json_dumps", unit=_DICTIONARY),),
+    ),
+    Case(
+        "request",
+        "A request validated",
+        "cpu_s",
+        "µs",
+        _runs("request", "facade", 5000),
+        (Bound("facade", 17.5, figure="json_dumps", unit=_DICTIONARY),),
+    ),
+)
