@@ -11,7 +11,7 @@ import itertools
 import json
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given, reject, settings
 from hypothesis import strategies as st
 
 from contract.document import ContractError
@@ -400,6 +400,19 @@ def compared(old: Json, new: Json) -> list[Finding]:
         raise
 
 
+def provided_and_refused(first: Json, second: Json) -> list[Any]:
+    """What the first provides for and the second refuses.
+
+    Documents are passed over that define a schema by itself in a place that the comparison need not
+    look at: the validator, which looks everywhere, comes to no end there.
+    """
+    one, other = Validator(first), Validator(second)
+    try:
+        return [v for v in INSTANCES if one.provides_for(v) and not other.accepts(v)]
+    except RecursionError:
+        reject()
+
+
 @settings(max_examples=400, deadline=None)
 @given(pair=versions())
 @example(pair=(speech({"anyOf": [{"type": "integer"}, {"type": "number"}]}),
@@ -410,8 +423,7 @@ def test_nothing_that_was_provided_for_is_lost_without_a_finding(pair: tuple[Jso
     found = compared(old, new)
     for direction, first, second in (("narrowing", old, new), ("widening", new, old)):
         if not any(finding.direction == direction for finding in found):
-            one, other = Validator(first), Validator(second)
-            lost = [v for v in INSTANCES if one.provides_for(v) and not other.accepts(v)]
+            lost = provided_and_refused(first, second)
             assert not lost, (direction, body(first), body(second))
 
 
