@@ -166,18 +166,20 @@ def tls_new(contender: str, url: str, certificate: str, count: int) -> dict[str,
     return start.spent(count)
 
 
-def peak(contender: str, warm_up: str, url: str, how: str) -> dict[str, float]:
-    """Bytes by which the process's peak rises, above an idle client or above a small answer."""
-    if warm_up:
-        _fetch(CONTENDERS[contender](warm_up, None), how)
-    client = CONTENDERS[contender](url, None)
+def peak(contender: str, small: str, url: str, how: str) -> dict[str, float]:
+    """Bytes by which the process's peak is above what it holds after a small answer."""
+    _fetch(contender, small, how)
     gc.collect()
-    if not warm_up:
-        # From here on the peak counts, not that of importing.
-        Path("/proc/self/clear_refs").write_text("5")
-    before = _memory("status", "VmHWM")
-    _fetch(client, how)
-    return {"bytes": _memory("status", "VmHWM") - before}
+    # From here on the peak counts, not that of importing.
+    Path("/proc/self/clear_refs").write_text("5")
+    return _raised(contender, url, how)
+
+
+def peak_above(contender: str, small: str, url: str, how: str) -> dict[str, float]:
+    """Bytes by which the process's peak is above that of a smaller answer."""
+    _fetch(contender, small, how)
+    gc.collect()
+    return _raised(contender, url, how)
 
 
 def growth(contender: str, url: str, first: int, count: int) -> dict[str, float]:
@@ -334,12 +336,19 @@ def _median_wait(had_ns: list[int], sent_ns: list[int]) -> dict[str, float]:
     return {"wall_s": median(waits[_WARM_UP:]) / 1e9}
 
 
-def _fetch(client: Any, how: str) -> None:
+def _fetch(contender: str, url: str, how: str) -> None:
+    client = CONTENDERS[contender](url, None)
     if how == "call":
         client.call()
     else:
         with tempfile.TemporaryDirectory() as folder:
             client.save(Path(folder, "speech.raw"))
+
+
+def _raised(contender: str, url: str, how: str) -> dict[str, float]:
+    before = _memory("status", "VmHWM")
+    _fetch(contender, url, how)
+    return {"bytes": _memory("status", "VmHWM") - before}
 
 
 def _memory(file: str, name: str) -> int:
@@ -367,6 +376,7 @@ _WHAT: dict[str, Callable[..., dict[str, float]]] = {
         growth_async,
         mix,
         peak,
+        peak_above,
         request,
         server_alone,
         streams,
