@@ -224,7 +224,9 @@ def growth_async(contender: str, url: str, first: int, count: int) -> dict[str, 
     return asyncio.run(work())
 
 
-def server_alone(_: str, url: str, at_once: int, rounds: int, per_round: float) -> dict[str, float]:
+def server_alone(
+    _no: str, url: str, at_once: int, rounds: int, per_round: float
+) -> dict[str, float]:
     """Seconds of a client that only throws away what it reads: what the server can do."""
     parts = urlsplit(url)
     request = f"POST {parts.path}/ HTTP/1.1\r\nContent-Length: 2\r\n\r\n{{}}".encode() * at_once
