@@ -95,17 +95,8 @@ def failure_in_success(
     if kind is None:
         return None
     said = _read(body)
-    return APIError(
-        said.message
-        if said.has_error
-        else f"status 200 with {kind} in place of audio: {said.message}",
-        type=said.type,
-        param=said.param,
-        code=said.code,
-        body=said.text,
-        request_id=headers.get("x-request-id"),
-        cf_ray=headers.get("cf-ray"),
-    )
+    instead = f"status 200 with {kind} in place of audio: {said.message}"
+    return _api_error(said.message if said.has_error else instead, said, headers)
 
 
 def is_event_stream(headers: Mapping[str, str], head: bytes) -> bool:
@@ -126,15 +117,8 @@ def failure_in_place_of_stream(headers: Mapping[str, str], head: bytes) -> APIEr
     """
     said = _read(head)
     kind = headers.get("content-type", "no content type")
-    return APIError(
-        said.message if said.has_error else f"status 200 with {kind} in place of an event stream",
-        type=said.type,
-        param=said.param,
-        code=said.code,
-        body=said.text,
-        request_id=headers.get("x-request-id"),
-        cf_ray=headers.get("cf-ray"),
-    )
+    instead = f"status 200 with {kind} in place of an event stream"
+    return _api_error(said.message if said.has_error else instead, said, headers)
 
 
 def failure_in_event(data: bytes, headers: Mapping[str, str]) -> APIError:
@@ -145,15 +129,8 @@ def failure_in_event(data: bytes, headers: Mapping[str, str]) -> APIError:
         headers: The answer's headers, names in lower case.
     """
     said = _read(data)
-    return APIError(
-        said.message or "the service reported an error in the stream and did not say which",
-        type=said.type,
-        param=said.param,
-        code=said.code,
-        body=said.text,
-        request_id=headers.get("x-request-id"),
-        cf_ray=headers.get("cf-ray"),
-    )
+    unsaid = "the service reported an error in the stream and did not say which"
+    return _api_error(said.message or unsaid, said, headers)
 
 
 def empty_audio(headers: Mapping[str, str]) -> EmptyAudioError:
@@ -174,6 +151,18 @@ class _Said(NamedTuple):
     code: str | None
     text: str
     has_error: bool
+
+
+def _api_error(message: str, said: _Said, headers: Mapping[str, str]) -> APIError:
+    return APIError(
+        message,
+        type=said.type,
+        param=said.param,
+        code=said.code,
+        body=said.text,
+        request_id=headers.get("x-request-id"),
+        cf_ray=headers.get("cf-ray"),
+    )
 
 
 _NO_JSON = object()

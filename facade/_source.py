@@ -108,8 +108,7 @@ class SyncSource(Source[SyncChunks]):
                 # The application's own work in between is no part of the wait.
                 call.resume("read_s", call.timeouts.read_s)
                 has_waited = True
-            chunk = self._chunk()
-            self._pieces = self.decoder.finish() if chunk is None else self.decoder.feed(chunk)
+            self._decode(self._chunk())
         if has_waited:
             call.pause()
         return piece
@@ -179,8 +178,7 @@ class AsyncSource(Source[AsyncChunks]):
                 # The application's own work in between is no part of the wait.
                 call.resume("read_s", call.timeouts.read_s)
                 has_waited = True
-            chunk = await self._chunk()
-            self._pieces = self.decoder.finish() if chunk is None else self.decoder.feed(chunk)
+            self._decode(await self._chunk())
         if has_waited:
             call.pause()
         return piece
