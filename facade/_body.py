@@ -51,6 +51,7 @@ class Meter:
             raise self._too_large()
         if self._call.left_s() <= 0:
             raise out_of_time(self._call, self._config)
+        self._call.note_arrival()
         return chunk
 
     def finish(self) -> None:
@@ -163,8 +164,12 @@ class SyncChunks(Chunks):
         """Wait for the next piece; return `None` at the end."""
         token = current.set(self.call)
         try:
+            if self._is_metered:
+                # A transport of the application's own does not keep the time.
+                self.call.go_on()
+                return next(self._chunks, None)
             chunk = next(self._chunks, None)
-            if chunk is not None and not self._is_metered:
+            if chunk is not None:
                 self.call.bytes_received += len(chunk)
             return chunk
         except Exception as error:  # noqa: BLE001 - whatever httpx or a transport raises becomes ours
@@ -192,7 +197,8 @@ class AsyncChunks(Chunks):
         token = current.set(self.call)
         try:
             if self._is_metered:
-                # Where a transport does not keep the time; a scope for each piece costs too much.
+                # As above; for all other pieces a scope of their own would cost too much.
+                self.call.go_on()
                 with anyio.move_on_after(self.call.left_s()):
                     return await self._chunks.__anext__()
                 raise out_of_time(self.call, self._config)

@@ -33,6 +33,8 @@ class Call:
         status: The status of the current attempt's answer, or `None` before it.
         headers: The headers of that answer, names in lower case.
         bytes_received: Bytes of its body so far.
+        is_paused: Whether it has been the application's turn since something last came, which does
+            not count.
     """
 
     def __init__(
@@ -47,7 +49,8 @@ class Call:
         self._failure: BaseException | None = None
         self._attempt = 0
         self.deadline = self._started + timeouts.total_s
-        self._paused_at = self._started
+        self._waited_until = self._started
+        self.is_paused = False
         self.reset()
 
     def reset(self) -> None:
@@ -70,17 +73,20 @@ class Call:
 
     def wait_for(self, limit: str, seconds: float) -> None:
         """Let the time limit named `limit` run from now."""
-        self._waited_for, self._until = limit, time.monotonic() + seconds
-
-    def pause(self) -> None:
-        """Note that the application is at work, not the service."""
-        self._paused_at = time.monotonic()
-
-    def resume(self, limit: str, seconds: float) -> None:
-        """Go on after a pause, which does not count; let the time limit named `limit` run."""
         now = time.monotonic()
-        self.deadline += now - self._paused_at
+        if self.is_paused:
+            self.is_paused = False
+            self.deadline += now - self._waited_until
         self._waited_for, self._until = limit, now + seconds
+
+    def go_on(self) -> None:
+        """Let the application's turn end, if it had one, and let `read_s` run from now."""
+        if self.is_paused:
+            self.wait_for("read_s", self.timeouts.read_s)
+
+    def note_arrival(self) -> None:
+        """Note that something has come, after which it may be the application's turn."""
+        self._waited_until = time.monotonic()
 
     def begin(self) -> None:
         """Note that an attempt begins."""

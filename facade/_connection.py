@@ -58,30 +58,44 @@ def _timed(kind: type[Any]) -> type[Any]:
                 max_bytes: int,
                 timeout: float | None = None,  # noqa: ASYNC109 - httpcore's
             ) -> bytes:
-                _check_time(httpx.ReadTimeout)
-                return cast("bytes", await super().read(max_bytes, in_time(timeout)))
+                data = await super().read(max_bytes, _wait_at_most(timeout, httpx.ReadTimeout))
+                _note_arrival()
+                return cast("bytes", data)
 
         return AsyncTimedStream
 
     class TimedStream(kind):  # type: ignore[misc]
         def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-            _check_time(httpx.ReadTimeout)
-            return cast("bytes", super().read(max_bytes, in_time(timeout)))
+            data = super().read(max_bytes, _wait_at_most(timeout, httpx.ReadTimeout))
+            _note_arrival()
+            return cast("bytes", data)
 
         def write(self, buffer: bytes, timeout: float | None = None) -> None:
             # httpcore waits anew for each part that goes out, however many of them there are.
             for start in range(0, len(buffer), _PIECE):
-                _check_time(httpx.WriteTimeout)
-                super().write(buffer[start : start + _PIECE], in_time(timeout))
+                limit = _wait_at_most(timeout, httpx.WriteTimeout)
+                super().write(buffer[start : start + _PIECE], limit)
 
     return TimedStream
 
 
-def _check_time(error: type[httpx.TimeoutException]) -> None:
-    """Raise `error` when the current call is over: a steady trickle never times out by itself."""
+def _wait_at_most(limit: float | None, error: type[httpx.TimeoutException]) -> float | None:
+    """Cut `limit` to what the current call has left, or raise `error` where that is nothing.
+
+    A steady trickle never times out by itself.
+    """
     call = current.get(None)
-    if call is not None and call.left_s() <= 0:
-        raise error("the call's time is over")
+    if call is not None:
+        call.go_on()
+        if call.left_s() <= 0:
+            raise error("the call's time is over")
+    return in_time(limit)
+
+
+def _note_arrival() -> None:
+    call = current.get(None)
+    if call is not None:
+        call.note_arrival()
 
 
 class _KeyFilter(logging.Filter):

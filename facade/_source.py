@@ -3,6 +3,7 @@
 The two kinds of source differ in nothing but how they wait.
 """
 
+import itertools
 from collections.abc import Iterator
 from typing import Generic, Self, TypeVar
 
@@ -38,14 +39,17 @@ class Source(Generic[_Chunks]):
         self.chunks = chunks
         self.decoder = StreamDecoder(form, chunks.call.headers, chunks.redact)
         self.is_over = False
-        self._pieces: Iterator[bytes] = iter(())
-        self._first: bytes | None = None
+        self._pieces: Iterator[bytes] | None = None
 
-    def _decode(self, chunk: bytes | None) -> None:
-        self._pieces = self.decoder.finish() if chunk is None else self.decoder.feed(chunk)
+    def _decoded(self, chunk: bytes | None) -> Iterator[bytes]:
+        return self.decoder.finish() if chunk is None else self.decoder.feed(chunk)
 
-    def _check_open(self) -> None:
-        if self.is_over and not self.decoder.has_ended:
+    def _put_back(self, piece: bytes | None) -> None:
+        assert piece is not None  # noqa: S101 - a stream without audio raises
+        self._pieces = itertools.chain((piece,), () if self._pieces is None else self._pieces)
+
+    def _check_whole(self) -> None:
+        if not self.decoder.has_ended:
             raise SpeechError("this stream was closed before its end; call stream() again")
 
     def _interrupted(self, error: APIConnectionError) -> SpeechError:
@@ -67,27 +71,30 @@ class SyncSource(Source[SyncChunks]):
     def begin(self) -> Self:
         """Wait for the first audio, so that a failure before it can still be repeated."""
         try:
-            head = self._chunk()
+            head = self.chunks.next()
             if head is not None and not is_event_stream(self.chunks.call.headers, head):
-                while len(head) < BODY_LIMIT and (more := self._chunk()) is not None:
+                while len(head) < BODY_LIMIT and (more := self.chunks.next()) is not None:
                     head += more
                 raise failure_in_place_of_stream(self.chunks.call.headers, self.chunks.redact(head))
-            self._decode(head)
-            self._first = self._advance()
+            self._pieces = self._decoded(head)
+            self._put_back(self._advance())
+            return self
+        except APIConnectionError as error:
+            self.close()
+            raise self._interrupted(error)  # noqa: B904 - it has its cause
         except BaseException:
             self.close()
             raise
-        self.chunks.call.pause()
-        return self
 
     def next(self) -> bytes | None:
         """Wait for the next samples; return `None` after the last."""
-        first, self._first = self._first, None
-        if first is not None or self.is_over:
-            self._check_open()
-            return first
+        # What the application has done since the last ones is no part of the wait.
+        self.chunks.call.is_paused = True
         try:
-            return self._advance(is_begun=True)
+            return self._advance()
+        except APIConnectionError as error:
+            self.close()
+            raise self._interrupted(error)  # noqa: B904 - it has its cause
         except BaseException:
             self.close()
             raise
@@ -95,29 +102,27 @@ class SyncSource(Source[SyncChunks]):
     def close(self) -> None:
         """Read no more."""
         self.is_over = True
+        self._pieces = None
         self.chunks.close()
 
-    def _advance(self, *, is_begun: bool = False) -> bytes | None:
-        has_waited = False
-        call = self.chunks.call
-        while (piece := next(self._pieces, None)) is None:
-            if self.decoder.has_ended:
-                self._read_rest()
+    def _advance(self) -> bytes | None:
+        while True:
+            if self._pieces is not None:
+                piece = next(self._pieces, None)
+                if piece is not None:
+                    return piece
+                self._pieces = None
+                if self.decoder.has_ended:
+                    self._read_rest()
+            if self.is_over:
+                self._check_whole()
                 return None
-            if is_begun and not has_waited:
-                # The application's own work in between is no part of the wait.
-                call.resume("read_s", call.timeouts.read_s)
-                has_waited = True
-            self._decode(self._chunk())
-        if has_waited:
-            call.pause()
-        return piece
-
-    def _chunk(self) -> bytes | None:
-        try:
-            return self.chunks.next()
-        except APIConnectionError as error:
-            raise self._interrupted(error)  # noqa: B904 - it has its cause
+            chunk = self.chunks.next()
+            piece = None if chunk is None else self.decoder.audio_of(chunk)
+            if piece:
+                return piece
+            if piece is None:
+                self._pieces = self._decoded(chunk)
 
     def _read_rest(self) -> None:
         self.chunks.call.wait_for("read_s", _REST_S)
@@ -137,27 +142,30 @@ class AsyncSource(Source[AsyncChunks]):
     async def begin(self) -> Self:
         """Wait for the first audio, so that a failure before it can still be repeated."""
         try:
-            head = await self._chunk()
+            head = await self.chunks.next()
             if head is not None and not is_event_stream(self.chunks.call.headers, head):
-                while len(head) < BODY_LIMIT and (more := await self._chunk()) is not None:
+                while len(head) < BODY_LIMIT and (more := await self.chunks.next()) is not None:
                     head += more
                 raise failure_in_place_of_stream(self.chunks.call.headers, self.chunks.redact(head))
-            self._decode(head)
-            self._first = await self._advance()
+            self._pieces = self._decoded(head)
+            self._put_back(await self._advance())
+            return self
+        except APIConnectionError as error:
+            await self.close()
+            raise self._interrupted(error)  # noqa: B904 - it has its cause
         except BaseException:
             await self.close()
             raise
-        self.chunks.call.pause()
-        return self
 
     async def next(self) -> bytes | None:
         """Wait for the next samples; return `None` after the last."""
-        first, self._first = self._first, None
-        if first is not None or self.is_over:
-            self._check_open()
-            return first
+        # What the application has done since the last ones is no part of the wait.
+        self.chunks.call.is_paused = True
         try:
-            return await self._advance(is_begun=True)
+            return await self._advance()
+        except APIConnectionError as error:
+            await self.close()
+            raise self._interrupted(error)  # noqa: B904 - it has its cause
         except BaseException:
             await self.close()
             raise
@@ -165,29 +173,27 @@ class AsyncSource(Source[AsyncChunks]):
     async def close(self) -> None:
         """Read no more."""
         self.is_over = True
+        self._pieces = None
         await self.chunks.close()
 
-    async def _advance(self, *, is_begun: bool = False) -> bytes | None:
-        has_waited = False
-        call = self.chunks.call
-        while (piece := next(self._pieces, None)) is None:
-            if self.decoder.has_ended:
-                await self._read_rest()
+    async def _advance(self) -> bytes | None:
+        while True:
+            if self._pieces is not None:
+                piece = next(self._pieces, None)
+                if piece is not None:
+                    return piece
+                self._pieces = None
+                if self.decoder.has_ended:
+                    await self._read_rest()
+            if self.is_over:
+                self._check_whole()
                 return None
-            if is_begun and not has_waited:
-                # The application's own work in between is no part of the wait.
-                call.resume("read_s", call.timeouts.read_s)
-                has_waited = True
-            self._decode(await self._chunk())
-        if has_waited:
-            call.pause()
-        return piece
-
-    async def _chunk(self) -> bytes | None:
-        try:
-            return await self.chunks.next()
-        except APIConnectionError as error:
-            raise self._interrupted(error)  # noqa: B904 - it has its cause
+            chunk = await self.chunks.next()
+            piece = None if chunk is None else self.decoder.audio_of(chunk)
+            if piece:
+                return piece
+            if piece is None:
+                self._pieces = self._decoded(chunk)
 
     async def _read_rest(self) -> None:
         self.chunks.call.wait_for("read_s", _REST_S)

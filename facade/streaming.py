@@ -197,7 +197,7 @@ class SpeechStream(_Stream[SyncSource]):
 
     def __next__(self) -> bytes:
         self._use = self._use or "iterated over"
-        piece = self._opened().next()
+        piece = (self._source or self._opened()).next()
         if piece is None:
             raise StopIteration
         return piece
@@ -296,7 +296,7 @@ class AsyncSpeechStream(_Stream[AsyncSource]):
 
     async def __anext__(self) -> bytes:
         self._use = self._use or "iterated over"
-        piece = await (await self._opened()).next()
+        piece = await (self._source or await self._opened()).next()
         if piece is None:
             raise StopAsyncIteration
         return piece

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 import trustme
@@ -657,6 +658,40 @@ def test_a_transport_that_keeps_no_time_is_kept_to_it(connect: Connect) -> None:
     settings = {"httpx_args": {"transport": _Hanging()}, "timeouts": Timeouts(first_audio_s=0.1)}
     error = failure(Listener(connect("http://127.0.0.1:9", **settings)), APITimeoutError)
     assert "first_audio_s=0.1" in str(error)
+
+
+class _Steady(_Canned, httpx.SyncByteStream, httpx.AsyncByteStream):
+    """Gives some audio every 20 ms, two seconds long."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, stream=self)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for _ in range(100):
+            threading.Event().wait(0.02)
+            yield event(b"ab")
+        yield DONE
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self:
+            await anyio.lowlevel.checkpoint()
+            yield piece
+
+
+def test_the_total_time_over_a_transport_that_keeps_no_time(connect: Connect) -> None:
+    settings = {"httpx_args": {"transport": _Steady()}, "timeouts": Timeouts(total_s=0.3)}
+    error = failure(Listener(connect("http://127.0.0.1:9", **settings)), APITimeoutError)
+    assert "total_s=0.3" in str(error)
+
+
+def test_the_applications_own_work_costs_no_time_there_either(connect: Connect) -> None:
+    settings = {"httpx_args": {"transport": _Steady()}, "timeouts": Timeouts(total_s=0.3)}
+    listener = Listener(connect("http://127.0.0.1:9", **settings)).enter()
+    assert listener.hear() == b"ab"
+    threading.Event().wait(0.5)
+    assert listener.hear() == b"ab"
+    assert listener.hear() == b"ab"
+    listener.leave()
 
 
 def test_a_transport_without_sockets_streams_too(connect: Connect) -> None:

@@ -12,8 +12,8 @@ def decode(*pieces: bytes) -> list[Event]:
     decoder = SSEDecoder()
     events: list[Event] = []
     for piece in pieces:
-        event = decoder.feed_event(piece)
-        events += decoder.feed(piece) if event is None else [event]
+        data = decoder.data_of(piece)
+        events += decoder.feed(piece) if data is None else [Event(b"", data)]
     last = decoder.finish()
     return events if last is None else [*events, last]
 
@@ -55,7 +55,10 @@ def test_events_are_read_whole_and_byte_by_byte(
 
 
 _LINES = st.sampled_from(
-    [b"data: a", b"data:b", b"data", b"event: x", b": c", b"id: 1", b"", b"", b"data: \xef\xbb\xbf"]
+    [
+        *(b"data: a", b"data:b", b"data", b"event: x", b": c", b"id: 1", b"", b""),
+        b"data: \xef\xbb\xbf",
+    ]
 )
 _ENDS = st.sampled_from([b"\n", b"\r", b"\r\n"])
 
@@ -68,6 +71,19 @@ def test_no_cut_changes_the_events(stream: bytes, data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)))))
     pieces = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
     assert decode(*pieces) == decode(stream)
+
+
+_PIECES = st.sampled_from(
+    [
+        *(b"data: a\n\n", b"data: b\r\n\r", b"data: c\n", b"\n", b": d\n", b"event: e\n"),
+        *(b"data: f", b"\xef\xbb\xbfdata: g\n\n"),
+    ]
+)
+
+
+@given(st.lists(_PIECES))
+def test_pieces_that_are_events_change_nothing_either(pieces: list[bytes]) -> None:
+    assert decode(*pieces) == decode(b"".join(pieces))
 
 
 @given(st.lists(st.binary()))

@@ -2,10 +2,10 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from facade import (
@@ -64,12 +64,21 @@ def a_decoder(form: AudioFormat = S16) -> StreamDecoder:
     return StreamDecoder(form, HEADERS, lambda said: said.replace(b"the-key", b"[secret]"))
 
 
+def given_for(piece: bytes, decoder: StreamDecoder) -> Iterator[bytes]:
+    """Give a piece to the decoder, the quick way first, as a stream does."""
+    audio = decoder.audio_of(piece)
+    if audio is None:
+        yield from decoder.feed(piece)
+    elif audio:
+        yield audio
+
+
 def decode(pieces: Iterable[bytes], decoder: StreamDecoder) -> bytes:
     """Feed it all, and return the audio; what it raises carries the audio before as a note."""
     audio = b""
     try:
         for piece in pieces:
-            for samples in decoder.feed(piece):
+            for samples in given_for(piece, decoder):
                 audio += samples
         for samples in decoder.finish():
             audio += samples
@@ -141,12 +150,14 @@ def test_a_stream_that_is_cut_short_gives_the_audio_before_and_raises(
 
 def test_samples_come_whole() -> None:
     decoder = a_decoder(AudioFormat("raw", "pcm_f32le", 44100, 1))
-    given_out = [list(decoder.feed(shape_b(audio))) for audio in (b"abc", b"d", b"efghi", b"jkl")]
+    given_out = [
+        list(given_for(shape_b(audio), decoder)) for audio in (b"abc", b"d", b"efghi", b"jkl")
+    ]
     assert given_out == [[], [b"abcd"], [b"efgh"], [b"ijkl"]]
 
 
 def test_samples_of_an_unknown_format_pass_as_they_come() -> None:
-    assert list(a_decoder(AudioFormat("raw")).feed(shape_b(b"abc"))) == [b"abc"]
+    assert list(given_for(shape_b(b"abc"), a_decoder(AudioFormat("raw")))) == [b"abc"]
 
 
 def test_a_stream_that_ends_inside_a_sample_is_malformed() -> None:
@@ -282,6 +293,55 @@ def test_base64_may_be_written_with_escaped_slashes() -> None:
     stream = shape_b(b"\xff\xff\xff\xff").replace(b"/", b"\\/")
     assert b"\\/" in stream
     assert decode([stream + DONE], a_decoder()) == b"\xff\xff\xff\xff"
+
+
+fields: st.SearchStrategy[dict[str, object]] = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": st.sampled_from(
+            [
+                "conversation.item.audio_output.delta",
+                "conversation.item.word_timestamps",
+                "conversation.item.tts.failed",
+                *("delta", "done", "error", "other"),
+                *(None, 1, {}),
+            ]
+        ),
+        "object": st.sampled_from(["audio.tts.chunk", "other", None, []]),
+        **dict.fromkeys(
+            ("delta", "b64", "audio"), st.sampled_from(["YWI=", "YW", "é", "", None, 7, {}])
+        ),
+        "error": st.sampled_from([None, "no", {"message": "no"}]),
+    },
+)
+
+
+def shape_b_with(**fields: object) -> bytes:
+    return event({"type": "conversation.item.audio_output.delta", "delta": "YWI=", **fields})
+
+
+def shape_a_with(**fields: object) -> bytes:
+    return event({"object": "audio.tts.chunk", "b64": "YWI=", **fields})
+
+
+@given(st.one_of(fields.map(event), st.binary()), st.binary(max_size=3))
+@example(shape_b_with(error="no"), b"")
+@example(shape_a_with(type="error"), b"")
+@example(shape_a_with(type="conversation.item.tts.failed"), b"")
+@example(shape_a_with(type="conversation.item.word_timestamps"), b"")
+@example(shape_a_with(type="done"), b"")
+def test_the_quick_way_comes_to_what_the_other_comes_to(piece: bytes, before: bytes) -> None:
+    def outcome(give: Callable[[bytes, StreamDecoder], Iterator[bytes]]) -> list[bytes | str]:
+        decoder = a_decoder()
+        given_out: list[bytes | str] = []
+        try:
+            for each in (shape_b(before), piece, shape_b(b"abc")):
+                given_out += give(each, decoder)
+        except SpeechError as error:
+            given_out.append(str(error))
+        return [*given_out, str(decoder.audio_bytes)]
+
+    assert outcome(given_for) == outcome(lambda piece, decoder: decoder.feed(piece))
 
 
 @given(st.lists(st.binary()))
