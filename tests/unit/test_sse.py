@@ -1,7 +1,7 @@
 """Server-sent events out of bytes."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from facade import _sse
@@ -82,6 +82,7 @@ _PIECES = st.sampled_from(
 
 
 @given(st.lists(_PIECES))
+@example([b"data: a\n\n", b"\xef\xbb\xbfdata: g\n\n"])
 def test_pieces_that_are_events_change_nothing_either(pieces: list[bytes]) -> None:
     assert decode(*pieces) == decode(b"".join(pieces))
 
