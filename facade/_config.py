@@ -240,6 +240,7 @@ def _httpx_args(given: Mapping[str, Any] | None) -> Mapping[str, Any]:
     ours = {
         "auth": "api_key",
         "base_url": "base_url",
+        "cookies": "headers",
         "event_hooks": "a transport of your own",
         "follow_redirects": "nothing, for neither text nor key may go to another address",
         "headers": "headers",

@@ -10,7 +10,6 @@ import json
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from http.cookiejar import DefaultCookiePolicy
 from os import environ
 from typing import Any, NamedTuple, NoReturn, Protocol, TypeAlias, TypeVar, cast
 
@@ -28,6 +27,7 @@ from facade._catalogue import read_voices
 from facade._config import Config, Secret
 from facade._connection import begin_request, in_time, watch_connection
 from facade._failures import BODY_LIMIT, failure_from_status, failure_in_success
+from facade._http import AsyncHttp, SyncHttp
 from facade._lost import out_of_time, raise_ours, redact_bytes
 from facade._request import SpeechRequest
 from facade.errors import APIError, InvalidRequestError
@@ -64,10 +64,8 @@ class SyncWire:
     def __init__(self, config: Config) -> None:
         self._config = config
         hooks: _Hooks = {"request": [self._on_request], "response": [self._on_response]}
-        # Built now, because the generated client builds it lazily and not safely among threads.
-        self._generated = _generated_client(config, hooks)
-        self._http = _built(self._generated.get_httpx_client)
-        _refuse_cookies(self._http.cookies)
+        self._http = _http_client(SyncHttp, config, hooks)
+        self._generated = _generated_client(config).set_httpx_client(self._http)
 
     def speech(self, call: Call, request: SpeechRequest) -> Answer:
         """Send `request` once and return the audio."""
@@ -81,7 +79,7 @@ class SyncWire:
         query = audio_speech._get_kwargs(body=_body(request))
         token = current.set(call)
         try:
-            response = self._http.send(self._http.build_request(**query), stream=True)
+            response = self._http.send(self._http.prepare(**query), stream=True)
         except Exception as error:  # noqa: BLE001 - see _exchange
             call.log()
             raise_ours(error, call, self._config)
@@ -151,9 +149,8 @@ class AsyncWire:
     def __init__(self, config: Config) -> None:
         self._config = config
         hooks: _Hooks = {"request": [self._on_request], "response": [self._on_response]}
-        self._generated = _generated_client(config, hooks)
-        self._http = _built(self._generated.get_async_httpx_client)
-        _refuse_cookies(self._http.cookies)
+        self._http = _http_client(AsyncHttp, config, hooks)
+        self._generated = _generated_client(config).set_async_httpx_client(self._http)
 
     async def speech(self, call: Call, request: SpeechRequest) -> Answer:
         """Send `request` once and return the audio."""
@@ -168,7 +165,7 @@ class AsyncWire:
         token = current.set(call)
         try:
             with anyio.move_on_after(call.left_s()):
-                response = await self._http.send(self._http.build_request(**query), stream=True)
+                response = await self._http.send(self._http.prepare(**query), stream=True)
                 return AsyncChunks(response, call, self._config)
             raise out_of_time(call, self._config)
         except Exception as error:  # noqa: BLE001 - see _exchange
@@ -249,35 +246,29 @@ class AsyncWire:
 # --- building ----------------------------------------------------------------------------------
 
 
-def _generated_client(config: Config, hooks: _Hooks) -> AuthenticatedClient:
+def _http_client(kind: Callable[..., _T], config: Config, hooks: _Hooks) -> _T:
     args = dict(config.httpx_args)
-    limits = config.timeouts
     verify = args.pop("verify", None)
-    return AuthenticatedClient(
-        base_url=str(config.base_url),
-        # Without a prefix the header's value stays a Secret, wherever this client's repr shows it.
-        prefix="",
-        token=Secret(f"Bearer {config.key}"),
-        headers=dict(config.headers),
-        # Waiting for a free connection is not the service's fault, so only total_s limits it.
-        timeout=httpx.Timeout(limits.read_s, connect=limits.connect_s, pool=None),
-        verify_ssl=_ssl_context(config) if verify is None else verify,
-        httpx_args={**args, "event_hooks": hooks},
-    )
-
-
-def _built(build: Callable[[], _T]) -> _T:
+    limits = config.timeouts
     try:
-        return build()
+        return kind(
+            base_url=config.base_url,
+            headers={**config.headers, "authorization": Secret(f"Bearer {config.key}")},
+            # Waiting for a free connection is not the service's fault, so only total_s limits it.
+            timeout=httpx.Timeout(limits.read_s, connect=limits.connect_s, pool=None),
+            verify=_ssl_context(config) if verify is None else verify,
+            event_hooks=hooks,
+            **args,
+        )
     except Exception as error:
         raise InvalidRequestError(
             f"httpx cannot be set up so: {error}", param="httpx_args"
         ) from error
 
 
-def _refuse_cookies(cookies: httpx.Cookies) -> None:
-    """Keep no cookies: nothing needs them, and httpx cannot send every one that it takes."""
-    cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
+def _generated_client(config: Config) -> AuthenticatedClient:
+    """Return what the generated functions have their client from, which is then set in it."""
+    return AuthenticatedClient(base_url=str(config.base_url), token=config.key)
 
 
 def _ssl_context(config: Config) -> ssl.SSLContext | bool:

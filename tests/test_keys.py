@@ -213,7 +213,6 @@ def test_key_comes_from_the_environment(connect: Connect, monkeypatch: pytest.Mo
     [
         {"nonsense": 1},
         {"limits": 3},
-        {"cookies": {"a": "b"}},
     ],
 )
 def test_arguments_that_httpx_refuses_are_named(

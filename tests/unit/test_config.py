@@ -288,6 +288,7 @@ def test_httpx_args_are_handed_on_as_a_copy() -> None:
     ("httpx_args", "reason"),
     [
         ({"timeout": 5}, "'timeout' is the client's; use timeouts"),
+        ({"cookies": {"a": "b"}}, "'cookies' is the client's; use headers"),
         ({"headers": {}}, "use headers"),
         ({"auth": ("a", "b")}, "use api_key"),
         ({"base_url": "x"}, "use base_url"),
