@@ -7,22 +7,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.cases import CASES, Case
-from benchmarks.report import Results, as_markdown, as_text, bound_of, write_page
+from benchmarks.report import Results, as_markdown, as_text, bound_of, setting, write_page
 
 _PAGE = Path("docs", "performance.md")
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="the cases whose names contain this")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, help="instead of each case's own number")
     parser.add_argument("--check", action="store_true", help="exit 1 when a bound is missed")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     cases = [case for case in CASES if options.only in case.name]
     if not cases:
         parser.error(f"no case is called {options.only!r}: " + ", ".join(c.name for c in CASES))
@@ -30,13 +30,13 @@ def main() -> int:
     with _servers() as places:
         done = []
         for case in cases:
-            results = _run(case, options.rounds, places)
+            results = _run(case, options.rounds or case.rounds, places)
             sys.stdout.write(as_text(case, results) + "\n")
             sys.stdout.flush()
             done.append((case, results))
             missed += [bound for bound in case.bounds if not bound_of(case, bound, results).is_met]
-    if not options.only:
-        write_page(_PAGE, as_markdown(done))
+    if not options.only and not options.rounds:
+        write_page(_PAGE, as_markdown(done, setting()))
         sys.stdout.write(f"written into {_PAGE}\n")
     sys.stdout.write(f"{len(missed)} bounds are missed\n" if missed else "every bound is met\n")
     return 1 if missed and options.check else 0
@@ -46,12 +46,9 @@ def _run(case: Case, rounds: int, places: dict[str, str]) -> Results:
     """Measure every contender in turn, round after round, each time in a fresh process."""
     results: Results = {name: [] for name in case.runs}
     names = list(case.runs)
-    # The first round warms the machine's caches, and the bytecode's.
-    for number in range(rounds + 1):
+    for number in range(rounds):
         for name in names[number % len(names) :] + names[: number % len(names)]:
-            figures = _measure([part.format(**places) for part in case.runs[name]])
-            if number:
-                results[name].append(figures)
+            results[name].append(_measure([part.format(**places) for part in case.runs[name]]))
     return results
 
 

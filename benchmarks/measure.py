@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from benchmarks.contenders import ASYNC_CONTENDERS, BODY, CONTENDERS, MODEL, TEXT, VOICE
 from benchmarks.server import answer_bytes
 
-_WARM_UP = 100
+_WARM_UP = 50
 _IN_FLIGHT = 50
 _STREAMS_IN_FLIGHT = 20
 
@@ -51,7 +51,7 @@ def concurrent(contender: str, url: str, count: int) -> dict[str, float]:
         async def all_calls(number: int) -> None:
             await asyncio.gather(*(calls(number // _IN_FLIGHT) for _ in range(_IN_FLIGHT)))
 
-        await all_calls(4 * _IN_FLIGHT)
+        await all_calls(2 * _IN_FLIGHT)
         server = Server(url)
         start = Time()
         await all_calls(count)
@@ -397,4 +397,7 @@ def _argument(given: str) -> str | float:
 
 if __name__ == "__main__":
     what, contender, *arguments = sys.argv[1:]
-    json.dump(_WHAT[what](contender, *map(_argument, arguments)), sys.stdout)
+    figures = _WHAT[what](contender, *map(_argument, arguments))
+    if {"server_cpu_s", "whole_wall_s"} <= figures.keys():
+        figures["server busy"] = figures["server_cpu_s"] / figures["whole_wall_s"]
+    json.dump(figures, sys.stdout)

@@ -3,7 +3,7 @@
 import os
 import platform
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -17,6 +17,7 @@ from benchmarks.cases import Bound, Case
 Results: TypeAlias = dict[str, list[dict[str, float]]]
 
 _BEGIN = "<!-- From here on `make bench` writes this page. -->\n"
+_BUSY = "server busy"
 _SCALES = {"µs": 1e6, "ms": 1e3, "KB": 1 / 1024, "MB": 1 / 1024 / 1024}
 _PACKAGES = (
     "httpx",
@@ -66,8 +67,7 @@ def bound_of(case: Case, bound: Bound, results: Results) -> Outcome:
         # Of one round, so that a busy moment of the machine weighs on both.
         subject = [ours / theirs for ours, theirs in zip(subject, reference, strict=True)]
     measured = Spread.of(subject)
-    is_met = measured.median >= bound.limit if bound.is_least else measured.median <= bound.limit
-    return Outcome(measured, is_met)
+    return Outcome(measured, bound.is_met_by(measured.median))
 
 
 def as_text(case: Case, results: Results) -> str:
@@ -87,16 +87,24 @@ def as_text(case: Case, results: Results) -> str:
     return "\n".join(lines) + "\n"
 
 
-def as_markdown(done: Iterable[tuple[Case, Results]]) -> str:
+def setting() -> str:
+    """Return what a run was made with: the day, the machine, the versions."""
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d}, {_machine()}.\n"
+        + ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+        + "."
+    )
+
+
+def as_markdown(done: Sequence[tuple[Case, Results]], setting: str) -> str:
     """Return the part of the page that a run makes."""
-    done = list(done)
-    rounds = len(next(iter(done[0][1].values())))
     parts = [
         "## The last run\n",
-        f"{datetime.now(UTC):%Y-%m-%d}, {_machine()}. Medians of {rounds} rounds, with the "
-        "quartiles; in a round every contender is measured once, in a process of its own, and "
-        "a ratio is one of two figures of the same round.\n",
-        ", ".join(f"{name} {version(name)}" for name in _PACKAGES) + ".\n",
+        f"{setting}\n",
+        "Medians of as many rounds as a table says, with the quartiles. In a round every "
+        "contender is measured once, in a process of its own, and a ratio is one of two figures "
+        f"of the same round. The server was busy for at most {_busiest(done):.0%} of the time of "
+        "any row.\n",
         "### Bounds\n",
         _table(
             [("what", "who", "bound", "measured", "")]
@@ -121,12 +129,25 @@ def write_page(page: Path, measured: str) -> None:
     page.write_text(by_hand + _BEGIN + "\n" + measured, encoding="utf-8")
 
 
+def _busiest(done: Iterable[tuple[Case, Results]]) -> float:
+    rows = (rounds for _, results in done for rounds in results.values())
+    return max((median(busy) for rounds in rows if (busy := _figures(rounds, _BUSY))), default=0)
+
+
+def _figures(rounds: Sequence[Mapping[str, float]], figure: str) -> list[float]:
+    return [figures[figure] for figures in rounds if figure in figures]
+
+
 def _rows(case: Case, results: Results) -> list[tuple[str, ...]]:
     reference = next(iter(results))
     extra = sorted(
         {bound.figure for bound in case.bounds if bound.figure and bound.figure != "wall_s"}
     )
-    rows = [("", case.unit, *([f"ratio to {reference}"] if len(results) > 1 else []), *extra)]
+    count = len(results[reference])
+    head = f"{count} rounds" if count > 1 else "1 round"
+    if any(_figures(rounds, _BUSY) for rounds in results.values()):
+        extra.append(_BUSY)
+    rows = [(head, case.unit, *([f"ratio to {reference}"] if len(results) > 1 else []), *extra)]
     for name, rounds in results.items():
         if case.figure == "cpu_s" and name.startswith("("):
             continue
@@ -135,9 +156,15 @@ def _rows(case: Case, results: Results) -> list[tuple[str, ...]]:
         if len(results) > 1:
             ratio = bound_of(case, Bound(name, 0, reference), results).measured
             row.append(str(ratio))
-        row += [_figure(median(figures.get(figure, 0) for figures in rounds)) for figure in extra]
+        row += [_cell(_figures(rounds, figure), figure) for figure in extra]
         rows.append(tuple(row))
     return rows
+
+
+def _cell(figures: Sequence[float], figure: str) -> str:
+    if not figures:
+        return ""
+    return f"{median(figures):.0%}" if figure == _BUSY else _figure(median(figures))
 
 
 def _shown(case: Case, figure: str, value: float) -> float:

@@ -1,0 +1,280 @@
+"""What the benchmarks make of their figures. Nothing is timed here."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks import __main__ as program
+from benchmarks.cases import CASES, Bound, Case, Unit
+from benchmarks.report import Results, Spread, as_markdown, as_text, bound_of, write_page
+
+MARK = "<!-- From here on `make bench` writes this page. -->\n"
+CALL = Case(
+    "call",
+    "A call",
+    "cpu_s",
+    "µs",
+    {"httpx": ("call", "httpx"), "facade": ("call", "facade")},
+    (Bound("facade", 2, "httpx"),),
+)
+
+
+def rounds(figure: str, **seconds: Sequence[float]) -> Results:
+    return {name: [{figure: second} for second in found] for name, found in seconds.items()}
+
+
+@pytest.mark.parametrize(
+    ("figures", "spread"),
+    [
+        ([3], (3, 3, 3)),
+        ([1, 2], (1.5, 1.25, 1.75)),
+        ([9, 1, 2], (2, 1.5, 5.5)),
+        ([7, 1, 6, 2, 100, 3, 4], (4, 2.5, 6.5)),
+    ],
+)
+def test_a_spread_is_the_median_and_the_quartiles(
+    figures: list[float], spread: tuple[float, float, float]
+) -> None:
+    assert Spread.of(figures) == Spread(*spread)
+
+
+@pytest.mark.parametrize(
+    ("spread", "text"),
+    [
+        (Spread(1.234, 0, 9.994), "1.23 (0.0 … 9.99)"),
+        (Spread(12.34, 99.94, 123.4), "12.3 (99.9 … 123)"),
+        (Spread(1234.5, -1.5, -1234.5), "1,234 (-1.50 … -1,234)"),
+    ],
+)
+def test_figures_are_printed_to_three_places(spread: Spread, text: str) -> None:
+    assert str(spread) == text
+
+
+def test_a_ratio_is_taken_within_each_round() -> None:
+    """Where a slow round weighs on both, the ratio of the medians would be 10."""
+    results = rounds("cpu_s", httpx=[1, 10, 100], facade=[2, 100, 50])
+    assert bound_of(CALL, CALL.bounds[0], results).measured == Spread(2, 1.25, 6)
+
+
+def test_rounds_that_lack_a_figure_are_no_pairs() -> None:
+    with pytest.raises(ValueError, match="longer than"):
+        bound_of(CALL, CALL.bounds[0], rounds("cpu_s", httpx=[1, 1], facade=[1]))
+
+
+def test_the_ratio_of_speeds_is_that_of_speeds_and_not_of_times() -> None:
+    case = replace(CALL, unit="MB/s")
+    results = rounds("cpu_s", httpx=[0.5], facade=[0.25])
+    assert bound_of(case, CALL.bounds[0], results).measured.median == 2
+
+
+@pytest.mark.parametrize(
+    ("bound", "figure", "is_met"),
+    [
+        (Bound("facade", 2), 2, True),
+        (Bound("facade", 2), 2.001, False),
+        (Bound("facade", 0), 0, True),
+        (Bound("facade", 2, is_least=True), 2, True),
+        (Bound("facade", 2, is_least=True), 1.999, False),
+        (Bound("facade", 200, tolerance=0.01), 202, True),
+        (Bound("facade", 200, tolerance=0.01), 202.1, False),
+        (Bound("facade", 200, is_least=True, tolerance=0.01), 198, True),
+        (Bound("facade", 200, is_least=True, tolerance=0.01), 197.9, False),
+    ],
+)
+def test_a_bound_is_met_at_its_edge(bound: Bound, figure: float, is_met: bool) -> None:
+    assert bound.is_met_by(figure) is is_met
+
+
+def test_the_median_decides_and_not_the_spread() -> None:
+    results = rounds("cpu_s", httpx=[1, 1, 1], facade=[1, 2, 50])
+    assert bound_of(CALL, CALL.bounds[0], results).is_met
+    results = rounds("cpu_s", httpx=[1, 1, 1], facade=[1, 2.01, 2.01])
+    assert not bound_of(CALL, CALL.bounds[0], results).is_met
+
+
+@pytest.mark.parametrize(
+    ("unit", "measured"), [("ms", 1500), ("µs", 1_500_000), ("calls/s", 1 / 1.5)]
+)
+def test_a_bound_without_a_reference_is_in_the_cases_unit(unit: Unit, measured: float) -> None:
+    case = replace(CALL, unit=unit)
+    results = rounds("cpu_s", httpx=[1], facade=[1.5])
+    assert bound_of(case, Bound("facade", 2), results).measured.median == measured
+
+
+def test_another_figure_than_the_cases_own_is_taken_as_it_is() -> None:
+    results: Results = {"facade": [{"cpu_s": 1, "connections": 7}]}
+    assert bound_of(CALL, Bound("facade", 7, figure="connections"), results).measured.median == 7
+
+
+@pytest.mark.parametrize(
+    ("bound", "text"),
+    [
+        (Bound("facade", 1.6, "httpx"), "at most 1.6 times httpx"),
+        (Bound("facade", 4, "httpx", is_least=True), "at least 4 times httpx"),
+        (Bound("facade", 8, unit="MB"), "at most 8 MB"),
+        (Bound("facade", 1, "httpx", tolerance=0.01), "at most 1 times httpx, within 1%"),
+    ],
+)
+def test_a_bound_is_shown_with_all_that_decides(bound: Bound, text: str) -> None:
+    assert bound.text == text
+
+
+def test_the_cases_bound_contenders_that_they_run() -> None:
+    for case in CASES:
+        named = {bound.subject for bound in case.bounds}
+        named |= {bound.reference for bound in case.bounds if bound.reference}
+        assert named <= set(case.runs), case.name
+        assert case.rounds >= (3 if case.figure == "bytes" else 7), case.name
+    assert len({case.name for case in CASES}) == len(CASES)
+
+
+def test_the_page_says_what_was_measured() -> None:
+    results: Results = {
+        "httpx": [{"cpu_s": 0.001, "server busy": 0.1}, {"cpu_s": 0.002, "server busy": 0.1}],
+        "facade": [{"cpu_s": 0.002, "server busy": 0.2}, {"cpu_s": 0.008, "server busy": 0.4}],
+        "(server)": [{"cpu_s": 0.001}, {"cpu_s": 0.001}],
+    }
+    case = replace(CALL, bounds=(*CALL.bounds, Bound("facade", 5000, unit="µs")))
+    page = as_markdown([(case, results)], "A day, a machine.")
+    assert page.startswith("## The last run\n\nA day, a machine.\n\n")
+    assert "busy for at most 30% of" in page
+    assert page.endswith("""\
+### Bounds
+
+| what | who | bound | measured |  |
+|---|---|---|---|---|
+| A call | facade | at most 2 times httpx | 3.00 (2.50 … 3.50) | **missed** |
+| A call | facade | at most 5000 µs | 5,000 (3,500 … 6,500) | met |
+
+### A call
+
+| 2 rounds | µs | ratio to httpx | server busy |
+|---|---|---|---|
+| httpx | 1,500 (1,250 … 1,750) | 1.00 (1.00 … 1.00) | 10% |
+| facade | 5,000 (3,500 … 6,500) | 3.00 (2.50 … 3.50) | 30% |
+""")
+
+
+def test_the_terminal_shows_the_same() -> None:
+    bounds = (*CALL.bounds, Bound("facade", 0, figure="connections", unit="connections"))
+    results: Results = {
+        "httpx": [{"cpu_s": 0.001}],
+        "facade": [{"cpu_s": 0.003, "connections": 0}],
+    }
+    assert (
+        as_text(replace(CALL, bounds=bounds), results)
+        == """\
+A call  [call]
+  1 round  µs                     ratio to httpx      connections
+  httpx    1,000 (1,000 … 1,000)  1.00 (1.00 … 1.00)
+  facade   3,000 (3,000 … 3,000)  3.00 (3.00 … 3.00)  0.0
+  MISSED facade: at most 2 times httpx: 3.00 (3.00 … 3.00)
+  met    facade: at most 0 connections: 0.0 (0.0 … 0.0)
+"""
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (f"By hand.\n{MARK}\nOld.\n", f"By hand.\n{MARK}\nNew.\n"),
+        (f"By hand.\n{MARK}", f"By hand.\n{MARK}\nNew.\n"),
+        ("By hand.\n", f"By hand.\n{MARK}\nNew.\n"),
+    ],
+)
+def test_what_people_wrote_stays(before: str, after: str, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(before, encoding="utf-8")
+    write_page(page, "New.\n")
+    assert page.read_text(encoding="utf-8") == after
+
+
+def test_the_page_has_the_mark_once() -> None:
+    page = Path(__file__).parents[2] / "docs" / "performance.md"
+    by_hand, mark, measured = page.read_text(encoding="utf-8").partition(MARK)
+    assert mark
+    assert by_hand.startswith("# Performance\n")
+    assert measured.startswith("\n## The last run\n")
+    assert MARK not in measured
+
+
+class Run:
+    """The program, with figures at hand in place of processes."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, page: Path) -> None:
+        self.page = page
+        self.page.write_text("By hand.\n", encoding="utf-8")
+        self.order: list[str] = []
+        self.cpu_s = {"httpx": 1.0, "facade": 2.0}
+        monkeypatch.setattr(program, "CASES", (CALL,))
+        monkeypatch.setattr(program, "_PAGE", page)
+        monkeypatch.setattr(program, "_servers", lambda: nullcontext({}))
+        monkeypatch.setattr(program, "_measure", self._measure)
+        monkeypatch.setattr(program, "setting", lambda: "A day.")
+
+    def _measure(self, arguments: list[str]) -> dict[str, float]:
+        self.order.append(arguments[1])
+        return {"cpu_s": self.cpu_s[arguments[1]]}
+
+    def __call__(self, *arguments: str) -> int:
+        return program.main(arguments)
+
+    @property
+    def is_written(self) -> bool:
+        return "## The last run" in self.page.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    return Run(monkeypatch, tmp_path / "page.md")
+
+
+@pytest.mark.parametrize(
+    ("facade_s", "arguments", "status", "said"),
+    [
+        (2.0, ["--check"], 0, "every bound is met"),
+        (2.1, ["--check"], 1, "1 bounds are missed"),
+        (2.1, [], 0, "1 bounds are missed"),
+        (2.1, ["--check", "--only", "call", "--rounds", "1"], 1, "1 bounds are missed"),
+    ],
+)
+def test_only_a_check_of_a_missed_bound_fails(
+    run: Run,
+    capsys: pytest.CaptureFixture[str],
+    facade_s: float,
+    arguments: list[str],
+    status: int,
+    said: str,
+) -> None:
+    run.cpu_s["facade"] = facade_s
+    assert run(*arguments) == status
+    assert said in capsys.readouterr().out
+
+
+def test_contenders_take_turns_and_the_first_is_not_always_the_same(run: Run) -> None:
+    run("--rounds", "3")
+    assert run.order == ["httpx", "facade", "facade", "httpx", "httpx", "facade"]
+
+
+def test_a_case_says_how_often_it_is_measured(run: Run) -> None:
+    run()
+    assert run.order.count("facade") == CALL.rounds
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_written"),
+    [([], True), (["--only", "call"], False), (["--rounds", "7"], False)],
+)
+def test_only_a_whole_run_is_written_down(run: Run, arguments: list[str], is_written: bool) -> None:
+    run(*arguments)
+    assert run.is_written is is_written
+
+
+def test_a_name_that_no_case_has_is_refused(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run("--only", "nothing")
+    assert "no case is called 'nothing': call" in capsys.readouterr().err
+    assert run.order == []
