@@ -36,6 +36,9 @@ from facade.voices import Voice
 # Seconds that the body of a failure is waited for: the status alone says most of it.
 _FAILURE_BODY_S = 5.0
 
+# As httpx's own, but that a connection which was needed once is kept for as long as the others.
+_LIMITS = httpx.Limits(max_connections=100, keepalive_expiry=5.0)
+
 _T = TypeVar("_T")
 _Hooks: TypeAlias = dict[str, list[Callable[..., Any]]]
 
@@ -258,7 +261,7 @@ def _http_client(kind: Callable[..., _T], config: Config, hooks: _Hooks) -> _T:
             timeout=httpx.Timeout(limits.read_s, connect=limits.connect_s, pool=None),
             verify=_ssl_context(config) if verify is None else verify,
             event_hooks=hooks,
-            **args,
+            **{"limits": _LIMITS, **args},
         )
     except Exception as error:
         raise InvalidRequestError(

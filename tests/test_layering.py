@@ -31,6 +31,7 @@ ORDER = (
     "_lost",
     "_body",
     "_connection",
+    "_pool",
     "_http",
     "_wire",
     "_source",

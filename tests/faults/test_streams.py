@@ -464,7 +464,8 @@ def test_garbage_collection_takes_no_lock_of_the_pool(connect: Connect) -> None:
             return  # tasks take no locks from garbage collection
         listener = Listener(speaker).enter()
         http = vars(vars(speaker.client)["_wire"])["_http"]
-        lock = http._transport._pool._optional_thread_lock._lock
+        (transport,) = http._transport._all
+        lock = transport._pool._optional_thread_lock._lock
         done = threading.Event()
 
         def collect() -> None:
