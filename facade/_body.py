@@ -16,6 +16,10 @@ from facade._failures import BODY_LIMIT
 from facade._lost import facts_of, out_of_time, raise_ours, redact, redact_bytes
 from facade.errors import APIConnectionError
 
+# In place of a stream that is at its end: httpx's own refers to its response, and the response to
+# it, so that an answer would stay in memory until the garbage collector comes by.
+_NOTHING = httpx.ByteStream(b"")
+
 
 class Meter:
     """Counts a body while it comes in, and decompresses it within bounds.
@@ -89,6 +93,7 @@ class SyncBody(httpx.SyncByteStream):
 
     def close(self) -> None:
         self._stream.close()
+        self._stream = _NOTHING
 
 
 class AsyncBody(httpx.AsyncByteStream):
@@ -103,6 +108,7 @@ class AsyncBody(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._stream.aclose()
+        self._stream = _NOTHING
 
 
 def begin_body(response: httpx.Response, call: Call, config: Config) -> Meter | None:
@@ -182,6 +188,7 @@ class SyncChunks(Chunks):
         if self._is_open:
             self._is_open = False
             self._response.close()
+            self._response.stream = _NOTHING
             self.call.log()
 
 
@@ -217,4 +224,5 @@ class AsyncChunks(Chunks):
         if self._is_open:
             self._is_open = False
             await self._response.aclose()
+            self._response.stream = _NOTHING
             self.call.log()

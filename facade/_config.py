@@ -4,8 +4,8 @@ The environment is read here, when a client is built, and nowhere else.
 """
 
 import os
-import platform
 import re
+import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
@@ -232,7 +232,7 @@ def _headers(given: Mapping[str, str] | None) -> Mapping[str, str]:
 
 
 def _user_agent() -> str:
-    python = platform.python_version()
+    python = sys.version.split()[0]
     return f"together-speech/{__version__} python/{python} httpx/{httpx.__version__}"
 
 
