@@ -9,7 +9,7 @@ from typing import Any, Self
 import anyio
 from anyio.lowlevel import current_token
 
-from facade._call import Call, async_caller
+from facade._call import Call, repeat_async
 from facade._config import DEFAULT_MAX_AUDIO_BYTES, Timeouts, secret
 from facade._request import (
     DEFAULT_MODEL,
@@ -91,7 +91,6 @@ class AsyncSpeechClient(Shell):
             httpx_args=httpx_args,
             insecure_hosts=insecure_hosts,
         )
-        self._caller = async_caller(retry)
         self._wire = AsyncWire(self._config)
         self._look_up_lock = anyio.Lock()
         self._lost_streams: deque[AsyncSource] = deque()
@@ -164,7 +163,7 @@ class AsyncSpeechClient(Shell):
         )
         call = self._call()
         await self._check_voice(request)
-        return speech_audio(request, await self._caller(call.decide, self._send, call, request))
+        return speech_audio(request, await repeat_async(call, partial(self._send, call, request)))
 
     def stream(
         self,
@@ -250,7 +249,7 @@ class AsyncSpeechClient(Shell):
         self._check_open()
         check_model(model)
         call = self._call()
-        return await self._caller(call.decide, self._list, call, model)
+        return await repeat_async(call, partial(self._list, call, model))
 
     async def aclose(self) -> None:
         """Close all connections. A closed client cannot be used again."""
@@ -277,7 +276,7 @@ class AsyncSpeechClient(Shell):
         self._check_open()
         await self._check_voice(request)
         call = self._call(is_stream=True)
-        return await self._caller(call.decide, self._open_stream, call, request)
+        return await repeat_async(call, partial(self._open_stream, call, request))
 
     async def _open_stream(self, call: Call, request: SpeechRequest) -> AsyncSource:
         call.begin()

@@ -3,14 +3,15 @@
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
-
-import stamina
+from typing import Any, TypeVar
 
 from facade._config import Secret, Timeouts
 from facade._retry import BACK_OFF_S, JITTER_S, MAX_BACK_OFF_S, RetryPolicy
-from facade.errors import APIStatusError
+from facade.errors import APIStatusError, SpeechError
+
+_T = TypeVar("_T")
 
 logger = logging.getLogger("facade")
 
@@ -23,6 +24,7 @@ class Call:
 
     Attributes:
         timeouts: The limits of the call.
+        retry: How often and how long to try again.
         is_stream: Whether its answer is taken piece by piece.
         key: What must be in no log and no exception.
         deadline: When the call must end, as `time.monotonic()` tells time.
@@ -43,7 +45,7 @@ class Call:
         self.timeouts = timeouts
         self.is_stream = is_stream
         self.key = key
-        self._retry = retry
+        self.retry = retry
         self._started = time.monotonic()
         self._failed_at = self._started
         self._failure: BaseException | None = None
@@ -96,7 +98,7 @@ class Call:
             logger.info(
                 "attempt %d of %d after waiting %.2f s: %s",
                 self._attempt,
-                self._retry.attempts,
+                self.retry.attempts,
                 time.monotonic() - self._failed_at,
                 _reason(self._failure),
             )
@@ -118,8 +120,8 @@ class Call:
         """Say what to do about a failed attempt, as stamina asks it."""
         self._failed_at = time.monotonic()
         self._failure = error
-        left_s = min(self.deadline, self._started + self._retry.budget_s) - self._failed_at
-        return self._retry.decide(error, attempt=self._attempt, left_s=left_s)
+        left_s = min(self.deadline, self._started + self.retry.budget_s) - self._failed_at
+        return self.retry.decide(error, attempt=self._attempt, left_s=left_s)
 
 
 # The generated functions take no argument of ours, so httpx's hooks find their call here.
@@ -133,14 +135,55 @@ def _reason(failure: BaseException) -> str:
     return str(failure)
 
 
-_WAITS = {"wait_initial": BACK_OFF_S, "wait_jitter": JITTER_S, "wait_max": MAX_BACK_OFF_S}
+# --- attempts ------------------------------------------------------------------------------------
+
+# stamina is set to work, and loaded, by the first failure alone: it would cost a twentieth of a
+# small call, and leave as much behind for the garbage collector as the whole call does without it.
 
 
-def sync_caller(retry: RetryPolicy) -> stamina.RetryingCaller:
-    """Return what repeats a function as `Call.decide` says."""
-    return stamina.RetryingCaller(attempts=retry.attempts, timeout=None, **_WAITS)
+def repeat(call: Call, send: Callable[[], _T]) -> _T:
+    """Return what `send` returns, which is called again as `call.decide` says."""
+    try:
+        return send()
+    except SpeechError as error:
+        if call.decide(error) is False:
+            raise
+        failures = [error]
+
+    def send_again() -> _T:
+        if failures:
+            raise failures.pop()
+        return send()
+
+    from stamina import RetryingCaller
+
+    return RetryingCaller(**_settings(call))(call.decide, send_again)
 
 
-def async_caller(retry: RetryPolicy) -> stamina.AsyncRetryingCaller:
-    """Return what repeats a coroutine function as `Call.decide` says."""
-    return stamina.AsyncRetryingCaller(attempts=retry.attempts, timeout=None, **_WAITS)
+async def repeat_async(call: Call, send: Callable[[], Awaitable[_T]]) -> _T:
+    """Return what `send` returns, which is called again as `call.decide` says."""
+    try:
+        return await send()
+    except SpeechError as error:
+        if call.decide(error) is False:
+            raise
+        failures = [error]
+
+    async def send_again() -> _T:
+        if failures:
+            raise failures.pop()
+        return await send()
+
+    from stamina import AsyncRetryingCaller
+
+    return await AsyncRetryingCaller(**_settings(call))(call.decide, send_again)
+
+
+def _settings(call: Call) -> dict[str, Any]:
+    return {
+        "attempts": call.retry.attempts,
+        "timeout": None,
+        "wait_initial": BACK_OFF_S,
+        "wait_jitter": JITTER_S,
+        "wait_max": MAX_BACK_OFF_S,
+    }

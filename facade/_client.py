@@ -9,7 +9,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from facade._call import Call, sync_caller
+from facade._call import Call, repeat
 from facade._config import DEFAULT_MAX_AUDIO_BYTES, Timeouts, secret
 from facade._request import (
     DEFAULT_MODEL,
@@ -91,7 +91,6 @@ class SpeechClient(Shell):
             httpx_args=httpx_args,
             insecure_hosts=insecure_hosts,
         )
-        self._caller = sync_caller(retry)
         self._connect()
 
     def synthesize(
@@ -161,7 +160,7 @@ class SpeechClient(Shell):
         )
         call = self._call()
         self._check_voice(request)
-        return speech_audio(request, self._caller(call.decide, self._send, call, request))
+        return speech_audio(request, repeat(call, partial(self._send, call, request)))
 
     def stream(
         self,
@@ -247,7 +246,7 @@ class SpeechClient(Shell):
         self._check_open()
         check_model(model)
         call = self._call()
-        return self._caller(call.decide, self._list, call, model)
+        return repeat(call, partial(self._list, call, model))
 
     def close(self) -> None:
         """Close all connections. A closed client cannot be used again."""
@@ -275,7 +274,7 @@ class SpeechClient(Shell):
         self._check_open()
         self._check_voice(request)
         call = self._call(is_stream=True)
-        return self._caller(call.decide, self._open_stream, call, request)
+        return repeat(call, partial(self._open_stream, call, request))
 
     def _open_stream(self, call: Call, request: SpeechRequest) -> SyncSource:
         call.begin()

@@ -26,7 +26,9 @@ from facade import (
     SpeechError,
     Timeouts,
 )
+from facade._call import Call
 from tests.conftest import KEY, Connect
+from tests.faults.listener import Listener
 from tests.faults.server import SPEECH, FaultServer, Peer, answer
 from tests.key_search import assert_no_key
 
@@ -370,6 +372,27 @@ def test_transport_may_be_shared_with_the_application() -> None:
 
 
 # --- TLS -----------------------------------------------------------------------------------------
+
+
+def test_what_an_answer_needed_is_free_without_the_garbage_collector(connect: Connect) -> None:
+    def left() -> list[type]:
+        return [type(found) for found in gc.get_objects() if isinstance(found, kinds)]
+
+    kinds = (httpx.Response, Call)
+    stream = b'data: {"type":"delta","audio":"YWI="}\n\ndata: [DONE]\n\n'
+    head = {"Content-Type": "text/event-stream"}
+    with FaultServer(*[answer(200, SPEECH), answer(200, stream, head)] * 2) as server:
+        speaker = connect(server.url)
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(2):
+                speaker.synthesize()
+                assert left() == []
+                Listener(speaker).hear_all()
+                assert left() == []
+        finally:
+            gc.enable()
 
 
 @pytest.mark.parametrize("arguments", [{"http2": False}, {"trust_env": False}])
