@@ -178,7 +178,7 @@ class SyncChunks(Chunks):
             if chunk is not None:
                 self.call.bytes_received += len(chunk)
             return chunk
-        except Exception as error:  # noqa: BLE001 - whatever httpx or a transport raises becomes ours
+        except BaseException as error:  # noqa: BLE001 - see raise_ours
             raise_ours(error, self.call, self._config)
         finally:
             current.reset(token)
@@ -214,7 +214,7 @@ class AsyncChunks(Chunks):
             return chunk
         except StopAsyncIteration:
             return None
-        except Exception as error:  # noqa: BLE001 - whatever httpx or a transport raises becomes ours
+        except BaseException as error:  # noqa: BLE001 - see raise_ours
             raise_ours(error, self.call, self._config)
         finally:
             current.reset(token)

@@ -23,9 +23,14 @@ _NOTHING_SENT = (
 _CLOSED_EARLY = ("Server disconnected without", "peer closed connection without")
 
 
-def raise_ours(error: Exception, call: Call, config: Config) -> NoReturn:
-    """Raise `error` as one of ours, without the frames it came through and what they hold."""
-    ours = error if isinstance(error, SpeechError) else translate(error, call, config)
+def raise_ours(error: BaseException, call: Call, config: Config) -> NoReturn:
+    """Raise `error` as one of ours, without the frames it came through and what they hold.
+
+    What is no `Exception`, such as an interruption, is raised as it is, and without those too.
+    """
+    ours = error
+    if isinstance(error, Exception) and not isinstance(error, SpeechError):
+        ours = translate(error, call, config)
     cause = ours.__cause__ if ours is error else error
     for seen in _chain(error):
         seen.__traceback__ = None

@@ -83,7 +83,7 @@ class SyncWire:
         token = current.set(call)
         try:
             response = self._http.send(self._http.prepare(**query), stream=True)
-        except Exception as error:  # noqa: BLE001 - see _exchange
+        except BaseException as error:  # noqa: BLE001 - see raise_ours
             call.log()
             raise_ours(error, call, self._config)
         finally:
@@ -106,7 +106,7 @@ class SyncWire:
         token = current.set(call)
         try:
             return read(Answer(send().content, call.headers), self._config)
-        except Exception as error:  # noqa: BLE001 - whatever httpx or a transport raises becomes ours
+        except BaseException as error:  # noqa: BLE001 - see raise_ours
             raise_ours(error, call, self._config)
         finally:
             current.reset(token)
@@ -171,7 +171,7 @@ class AsyncWire:
                 response = await self._http.send(self._http.prepare(**query), stream=True)
                 return AsyncChunks(response, call, self._config)
             raise out_of_time(call, self._config)
-        except Exception as error:  # noqa: BLE001 - see _exchange
+        except BaseException as error:  # noqa: BLE001 - see raise_ours
             call.log()
             raise_ours(error, call, self._config)
         finally:
@@ -198,7 +198,7 @@ class AsyncWire:
             with anyio.move_on_after(call.left_s()):
                 return read(Answer((await send()).content, call.headers), self._config)
             raise out_of_time(call, self._config)
-        except Exception as error:  # noqa: BLE001 - whatever httpx or a transport raises becomes ours
+        except BaseException as error:  # noqa: BLE001 - see raise_ours
             raise_ours(error, call, self._config)
         finally:
             current.reset(token)

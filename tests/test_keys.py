@@ -5,7 +5,10 @@ import gzip
 import json
 import logging
 import pickle
+import signal
+import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import httpx
@@ -100,6 +103,31 @@ def test_no_failure_shows_the_key(connect: Connect, way: str, logs: Callable[[],
     assert "POST /v1/audio/speech" in told
     assert KEY not in told
     assert "A secret text." not in told
+
+
+EVENT = b'data: {"type":"delta","audio":"YWI="}\n\n'
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs a signal to one thread")
+@pytest.mark.parametrize("is_stream", [False, True], ids=["call", "stream"])
+def test_an_interruption_does_not_show_it(is_stream: bool) -> None:
+    def interrupt(peer: Peer) -> None:
+        main = threading.main_thread().ident
+        assert main is not None
+        signal.pthread_kill(main, signal.SIGINT)
+        peer.wait_for_close()
+
+    begun = chunked(EVENT, headers={"Content-Type": "text/event-stream"}, end=False)
+    with (
+        FaultServer(then(begun, interrupt) if is_stream else interrupt) as server,
+        SpeechClient(KEY, base_url=server.url) as client,
+    ):
+        stream = client.stream("Hello.", voice="af_heart")
+        call = partial(client.synthesize, "Hello.", voice="af_heart")
+        with pytest.raises(KeyboardInterrupt) as caught:
+            stream.read() if is_stream else call()
+        assert server.saw_close()
+    assert_no_key(caught.value)
 
 
 def test_echoed_key_is_replaced_and_the_rest_is_kept(connect: Connect) -> None:

@@ -183,8 +183,9 @@ def test_cancelled_call_leaves_no_connection(begin: bytes | None) -> None:
             assert await asyncio.to_thread(arrived.wait, 10)
             await asyncio.sleep(0.05)
             call.cancel()
-            with pytest.raises(asyncio.CancelledError):
+            with pytest.raises(asyncio.CancelledError) as caught:
                 await call
+            assert_no_key(caught.value)
             assert await asyncio.to_thread(server.saw_close)
             if begin is not None:
                 server.answer_from_now_on(answer(200, SPEECH))
