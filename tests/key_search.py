@@ -49,6 +49,14 @@ def assert_no_key(error: BaseException) -> None:
         assert KEY.encode() not in pickle.dumps(at), f"pickled {type(at)}"
 
 
+def assert_no_frames_of_httpx(error: BaseException) -> None:
+    """Fail where a debugger could look into what httpx did: its requests hold the key."""
+    for at in chain(error):
+        for frame, _ in traceback.walk_tb(at.__traceback__):
+            package = frame.f_globals["__name__"].partition(".")[0]
+            assert package not in ("httpx", "httpcore", "h11"), frame
+
+
 def failure(
     speaker: Speaker, expected: type[SpeechError], text: str = "Hello.", **options: Any
 ) -> Any:

@@ -25,7 +25,7 @@ from facade import (
 )
 from tests.conftest import KEY, Connect
 from tests.faults.server import SPEECH, FaultServer, Peer, Step, answer, chunked, then
-from tests.key_search import assert_no_key, shown
+from tests.key_search import assert_no_frames_of_httpx, assert_no_key, shown
 
 ECHO = KEY.encode()
 ECHOED = {"x-request-id": KEY, "cf-ray": KEY, "Location": f"/?{KEY}", "x-echo": f"Bearer {KEY}"}
@@ -110,24 +110,32 @@ EVENT = b'data: {"type":"delta","audio":"YWI="}\n\n'
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs a signal to one thread")
 @pytest.mark.parametrize("is_stream", [False, True], ids=["call", "stream"])
-def test_an_interruption_does_not_show_it(is_stream: bool) -> None:
+def test_an_interruption_does_not_show_it_either(is_stream: bool) -> None:
     def interrupt(peer: Peer) -> None:
         main = threading.main_thread().ident
         assert main is not None
+        assert waits.wait(10)
+        # So that it is in the middle of waiting.
+        threading.Event().wait(0.05)
         signal.pthread_kill(main, signal.SIGINT)
         peer.wait_for_close()
 
+    waits = threading.Event()
     begun = chunked(EVENT, headers={"Content-Type": "text/event-stream"}, end=False)
     with (
         FaultServer(then(begun, interrupt) if is_stream else interrupt) as server,
         SpeechClient(KEY, base_url=server.url) as client,
     ):
-        stream = client.stream("Hello.", voice="af_heart")
         call = partial(client.synthesize, "Hello.", voice="af_heart")
+        if is_stream:
+            stream = client.stream("Hello.", voice="af_heart")
+            assert next(stream) == b"ab"
+        waits.set()
         with pytest.raises(KeyboardInterrupt) as caught:
-            stream.read() if is_stream else call()
+            next(stream) if is_stream else call()
         assert server.saw_close()
     assert_no_key(caught.value)
+    assert_no_frames_of_httpx(caught.value)
 
 
 def test_echoed_key_is_replaced_and_the_rest_is_kept(connect: Connect) -> None:
