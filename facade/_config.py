@@ -171,6 +171,8 @@ def _base_url(given: str | None, insecure_hosts: Collection[str]) -> httpx.URL:
         raise InvalidRequestError(f"{text!r} is no URL: {error}", param=param) from error
     if url.scheme not in ("http", "https") or not url.host:
         raise InvalidRequestError(f"{text!r} is no http(s) URL", param=param)
+    if url.port is not None and not 0 < url.port < 65536:
+        raise InvalidRequestError(f"{text!r} has a port that there is not", param=param)
     if "?" in text or "#" in text:
         raise InvalidRequestError(f"{text!r} must end after its path", param=param)
     if isinstance(insecure_hosts, str):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from math import gcd, isfinite, lcm
-from typing import Literal, Self, TypeAlias
+from typing import Literal, Self, TypeAlias, overload
 
 from facade.errors import InvalidVoiceMixError
 
@@ -65,6 +65,13 @@ class VoiceMix:
 
     _is_bare: bool
     _voices: tuple[WeightedVoice, ...]
+
+    # Two, because mypy reads a literal of mixed numbers as one of objects where it may be either.
+    @overload
+    def __init__(self, voices: Mapping[str, Weight]) -> None: ...
+
+    @overload
+    def __init__(self, voices: Iterable[tuple[str | Voice, Weight] | WeightedVoice]) -> None: ...
 
     def __init__(
         self, voices: Mapping[str, Weight] | Iterable[tuple[str | Voice, Weight] | WeightedVoice]

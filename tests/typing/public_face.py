@@ -90,7 +90,7 @@ def audio(audio: SpeechAudio) -> None:
 
 
 def mixes() -> None:
-    mix = VoiceMix({"af_bella": 2, "af_heart": 1})
+    mix = VoiceMix({"af_bella": Decimal("0.5"), "af_heart": 1})
     assert_type(mix, VoiceMix)
     assert_type(VoiceMix.parse("af_bella+af_heart"), VoiceMix)
     assert_type(VoiceMix.equal("af_bella", "af_heart"), VoiceMix)

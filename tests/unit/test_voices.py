@@ -122,7 +122,7 @@ def test_weights_print_as_plain_exact_decimals(
 )
 def test_what_is_no_mix_is_refused_with_the_reason(voices: object, text: str) -> None:
     with pytest.raises(InvalidVoiceMixError) as caught:
-        VoiceMix(voices)  # type: ignore[arg-type]
+        VoiceMix(voices)  # type: ignore[call-overload]
     assert re.search(text if ".*" in text else re.escape(text), str(caught.value))
     assert caught.value.param == "voice"
 
