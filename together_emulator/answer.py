@@ -4,10 +4,9 @@ import asyncio
 import threading
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import anyio
-from anyio.to_thread import run_sync
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
@@ -50,17 +49,30 @@ class Part:
 
 
 class Stage:
-    """Where the answers of one application are spoken, one sentence at a time.
+    """Where the answers of one application are spoken, in threads.
 
-    Short answers are kept, since the same request always has the same answer, and tests ask for
-    the same few again and again.
+    Each sentence waits for a free thread, in the order of asking, so that a long text holds nobody
+    up. Short answers are kept, since the same request always has the same answer, and tests ask
+    for the same few again and again.
     """
 
-    def __init__(self) -> None:
-        # In the order of asking: a lock alone would let the thread that has just released it take
-        # it again.
-        self.turn = anyio.CapacityLimiter(1)
+    def __init__(self, at_once: int | None = None) -> None:
+        """Start the engine, if this process has not yet.
+
+        Args:
+            at_once: How many sentences are spoken at the same time; None is as many as the engine
+                speaks.
+
+        Raises:
+            EngineError: The engine cannot be started.
+        """
+        self._threads = ThreadPoolExecutor(at_once or engine().at_once, "speech")
         self._kept: OrderedDict[SpeechRequest, list[Part]] = OrderedDict()
+
+    async def next_part(self, parts: Iterator[Part]) -> Part | None:
+        """Speak the next sentence, in turn; None when there is none."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, next, parts, None)
 
     def recall(self, speech: SpeechRequest) -> list[Part] | None:
         """The answer to a request, if it was kept."""
@@ -104,7 +116,7 @@ async def answer(
     spoken: list[Part] = []
     try:
         steps = _parts(speech, stop)
-        while (step := await run_sync(next, steps, None, limiter=stage.turn)) is not None:
+        while (step := await stage.next_part(steps)) is not None:
             record.spoken_s = step.end_s
             if len(spoken) < MAX_KEPT_SENTENCES:
                 spoken.append(step)
@@ -128,7 +140,7 @@ def _parts(speech: SpeechRequest, stop: threading.Event) -> Iterator[Part]:
     rate = engine().sample_rate
     encoder = Encoder(rate, speech.audio_format)
     before = 0
-    for sentence in speak(speech.script, speech.voice, stop):
+    for sentence in speak(speech.script, speech.voice, stop, with_words=speech.with_words):
         words = [
             TimedWord(word.text, (before + word.start) / rate, (before + word.end) / rate)
             for word in sentence.words

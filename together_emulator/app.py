@@ -2,7 +2,7 @@
 
 import uuid
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 
 from starlette.applications import Starlette
@@ -30,22 +30,34 @@ from together_emulator.switches import stream_options, voices_shape
 from together_emulator.voice_list import voice_list
 
 
-def create_app() -> ASGIApp:
-    """The application, serving each path with and without ``/v1``."""
+def create_app(
+    at_once: int | None = None, reset: Callable[[Scope], None] = lambda _scope: None
+) -> ASGIApp:
+    """The application, serving each path with and without ``/v1``.
+
+    Args:
+        at_once: How many sentences are spoken at the same time; None is one for each processor, up
+            to 4.
+        reset: Resets the connection of a request, for the fault ``abort``; without it the server
+            closes the connection.
+
+    Raises:
+        EngineError: The speech engine cannot be started.
+    """
     log = RequestLog()
     waiting: deque[Fault] = deque()
-    faults = Middleware(InjectFaults, waiting=waiting)
+    faults = Middleware(InjectFaults, waiting=waiting, reset=reset)
     app = Starlette(
         routes=[
-            *control_routes(log, waiting),
             *(
                 Route(prefix + path, endpoint, methods=[method], middleware=[faults])
-                for prefix in ("", "/v1")
                 for path, endpoint, method in (
                     ("/audio/speech", _speech, "POST"),
                     ("/voices", _voices, "GET"),
                 )
+                for prefix in ("/v1", "")
             ),
+            *control_routes(log, waiting),
         ],
         middleware=[Middleware(LogRequests, log=log), Middleware(_Authentication)],
         exception_handlers={
@@ -56,7 +68,7 @@ def create_app() -> ASGIApp:
         },
     )
     app.router.redirect_slashes = False
-    app.state.stage = Stage()
+    app.state.stage = Stage(at_once)
     # Around everything, so that answers to crashes have the header as well.
     return _RequestId(app)
 

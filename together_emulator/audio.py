@@ -16,6 +16,10 @@ Encoding = Literal["pcm_s16le", "pcm_f32le", "pcm_mulaw", "pcm_alaw"]
 
 MP3_SAMPLE_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 
+# A few seconds of speech take twice as long in one piece as in smaller ones: arrays of more than
+# 128 KiB come fresh from the system each time.
+_BLOCK_SAMPLES = 16384
+
 _MEDIA_TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg", "raw": "application/octet-stream"}
 
 
@@ -75,6 +79,14 @@ class Encoder:
             samples: Any number of them.
             last: Whether none will come after these; gives what was held back too.
         """
+        whole = len(samples) // _BLOCK_SAMPLES * _BLOCK_SAMPLES
+        blocks = [
+            self._encode_block(samples[start : start + _BLOCK_SAMPLES], last=False)
+            for start in range(0, whole, _BLOCK_SAMPLES)
+        ]
+        return b"".join([*blocks, self._encode_block(samples[whole:], last=last)])
+
+    def _encode_block(self, samples: NDArray[np.int16], *, last: bool) -> bytes:
         block = samples.astype(np.float32)
         if self._resampler is not None:
             block = self._resampler.resample_chunk(block, last=last)
@@ -119,7 +131,8 @@ def _mp3_encoder(audio_format: AudioFormat) -> Callable[[NDArray[np.float32], bo
     encoder.set_in_sample_rate(audio_format.sample_rate)
     encoder.set_out_sample_rate(audio_format.sample_rate)
     encoder.set_bit_rate(audio_format.bit_rate // 1000)
-    encoder.set_quality(5)
+    # From 0 (best) to 9: this takes a fifth less time than the usual 5.
+    encoder.set_quality(7)
 
     def encode(samples: NDArray[np.float32], last: bool) -> bytes:
         encoded = encoder.encode(_pcm_s16le(samples))

@@ -1,6 +1,6 @@
 """espeak-ng, from the wheel ``espeakng-loader``, through ctypes.
 
-The library keeps its state in globals: there is one engine in a process, and one lock around it.
+The library keeps its state in globals: what speaks at the same time needs copies of it.
 """
 
 import _ctypes
@@ -14,6 +14,7 @@ import threading
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from queue import LifoQueue
 from typing import Any
 
 import espeakng_loader  # type: ignore[import-untyped]
@@ -102,7 +103,9 @@ _SYNTH_CALLBACK = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
 )
 
-_BLOCK_MS = 60
+# Between two blocks the engine can be stopped. One takes well below a millisecond, and needs
+# Python's lock at its end, which the other threads hold up.
+_BLOCK_MS = 1000
 # In percent. At the engine's full volume the loudest vowels of the highest voices clip.
 _VOLUME = 75
 # Fixed buffers of the engine: a longer path is cut, or fails.
@@ -140,33 +143,35 @@ def engine() -> "Engine":
 
 
 class Engine:
-    """The speech synthesizer. Use `engine`, since a process can hold only one.
+    """The speech synthesizer. Use `engine`, since a process needs only one.
 
     Attributes:
         sample_rate: The sample rate of what `speak` gives, in Hz.
+        at_once: How many sentences it speaks at the same time: one for each processor, up to 4.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._data = Path(espeakng_loader.get_data_path())
         directory = _short_directory()
-        self._voice_file = directory / "voice"
-
-        self._data_path = self._data
-        if len(os.fsencode(self._data)) > _LONGEST_DATA_PATH:
-            self._data_path = directory / "data"
-            self._data_path.symlink_to(self._data, target_is_directory=True)
-        # The library keeps the pointer only, so that the object has to live as long as the engine.
-        self._callback = _SYNTH_CALLBACK(self._receive)
-        self._written: Voice | None = None
-        self._blocks: list[bytes] = []
-        self._marks: list[tuple[int, int]] = []
-        self._stop = threading.Event()
-        self._library: ctypes.CDLL | None = None
-        self.sample_rate = self._open()
+        # The one that was last in use is taken first: it may have the voice already.
+        self._idle: LifoQueue[_Synthesizer] = LifoQueue()
+        first = _Synthesizer(espeakng_loader.get_library_path(), directory / "voice")
+        self._idle.put(first)
+        self.sample_rate = first.sample_rate
+        for number in range(1, _processors()):
+            path = directory / f"library-{number}"
+            try:
+                # A file of its own: a library that is loaded twice has its globals once.
+                shutil.copyfile(espeakng_loader.get_library_path(), path)
+                self._idle.put(_Synthesizer(str(path), directory / f"voice-{number}"))
+            except (OSError, EngineError):
+                # A temporary directory may be full, or may not hold code.
+                break
+        self.at_once = self._idle.qsize()
 
     def speak(self, sentence: str, voice: Voice, stop: threading.Event, *, pause: bool) -> Spoken:
-        """Speak one sentence; other threads wait for their turn meanwhile.
+        """Speak one sentence; further threads than `at_once` wait for their turn.
+
+        The same arguments give the same samples.
 
         Args:
             sentence: The text, without control characters. They are commands to the engine, and
@@ -174,22 +179,50 @@ class Engine:
             voice: How it sounds.
             stop: When it is set the rest of the sentence is not spoken.
             pause: Whether the pause between two sentences follows.
+
+        Raises:
+            EngineError: The engine failed.
         """
+        synthesizer = self._idle.get()
+        try:
+            return synthesizer.speak(sentence, voice, stop, pause=pause)
+        finally:
+            self._idle.put(synthesizer)
+
+
+class _Synthesizer:
+    """A copy of the library, which speaks one sentence at a time."""
+
+    def __init__(self, library_path: str, voice_path: Path) -> None:
+        self._library_path = library_path
+        self._voice_path = voice_path
+        self._data = Path(espeakng_loader.get_data_path())
+        self._data_path = self._data
+        if len(os.fsencode(self._data)) > _LONGEST_DATA_PATH:
+            self._data_path = voice_path.with_name(voice_path.name + "-data")
+            self._data_path.symlink_to(self._data, target_is_directory=True)
+        # The library keeps the pointer only, so that the object has to live as long as the library.
+        self._callback = _SYNTH_CALLBACK(self._receive)
+        self._written: Voice | None = None
+        self._blocks: list[bytes] = []
+        self._marks: list[tuple[int, int]] = []
+        self._stop = threading.Event()
+        self._library: ctypes.CDLL | None = None
+        self.sample_rate = self._open()[1]
+
+    def speak(self, sentence: str, voice: Voice, stop: threading.Event, *, pause: bool) -> Spoken:
         text = sentence.encode("utf-8")
-        with self._lock:
-            self._open()
-            assert self._library is not None  # noqa: S101
-            self._load_voice(self._library, voice)
-            self._blocks = []
-            self._marks = []
-            self._stop = stop
-            status = self._library.espeak_Synth(
-                text, len(text) + 1, 0, 0, 0, _CHARS_UTF8 | (_ENDPAUSE if pause else 0), None, None
-            )
-            blocks, marks = self._blocks, self._marks
+        library, _ = self._open()
+        self._load_voice(library, voice)
+        self._blocks = []
+        self._marks = []
+        self._stop = stop
+        status = library.espeak_Synth(
+            text, len(text) + 1, 0, 0, 0, _CHARS_UTF8 | (_ENDPAUSE if pause else 0), None, None
+        )
         if status != 0:
             raise EngineError(f"espeak-ng failed with status {status}")
-        return Spoken(np.frombuffer(b"".join(blocks), dtype=np.int16), marks)
+        return Spoken(np.frombuffer(b"".join(self._blocks), dtype=np.int16), self._marks)
 
     def _receive(self, samples: Any, count: int, events: Any) -> int:
         """Take one block from the engine; 1 tells it to stop."""
@@ -202,17 +235,18 @@ class Engine:
                 self._marks.append((event.text_position - 1, event.sample))
         return int(self._stop.is_set())
 
-    def _open(self) -> int:
-        """Open the library, anew if it was open; gives its sample rate in Hz.
+    def _open(self) -> tuple[ctypes.CDLL, int]:
+        """Open the library, anew if it was open; gives it and its sample rate in Hz.
 
-        It keeps state between two texts that nothing resets, and seeds its noise with the time, so
-        that the same text would not have the same samples twice.
+        It keeps state between two texts that nothing resets (the flutter of the pitch, the filters
+        of the breath, and more), and seeds its noise with the time, so that the same text would not
+        have the same samples twice.
         """
         if self._library is not None:
             self._library.espeak_Terminate()
             _unload(self._library)
             self._library = None
-        library = _load()
+        library = _load(self._library_path)
         sample_rate: int = library.espeak_Initialize(
             _AUDIO_OUTPUT_SYNCHRONOUS,
             _BLOCK_MS,
@@ -225,15 +259,15 @@ class Engine:
         library.espeak_SetSynthCallback(self._callback)
         library.espeak_SetParameter(_PARAMETER_VOLUME, _VOLUME, 0)
         self._library = library
-        return sample_rate
+        return library, sample_rate
 
     def _load_voice(self, library: ctypes.CDLL, voice: Voice) -> None:
         if voice != self._written:
             self._written = None
             language = (self._data / "lang" / LANGUAGES[voice.language]).read_bytes()
-            self._voice_file.write_bytes(_voice_file(language, voice))
+            self._voice_path.write_bytes(_voice_file(language, voice))
             self._written = voice
-        status = library.espeak_SetVoiceByFile(os.fsencode(self._voice_file))
+        status = library.espeak_SetVoiceByFile(os.fsencode(self._voice_path))
         if status != 0:
             raise EngineError(f"espeak-ng refused a voice with status {status}")
 
@@ -253,9 +287,9 @@ def _voice_file(language: bytes, voice: Voice) -> bytes:
     return b"name emulated\n" + language + b"\n" + "\n".join(lines).encode() + b"\n"
 
 
-def _load() -> ctypes.CDLL:
+def _load(path: str) -> ctypes.CDLL:
     try:
-        library = ctypes.CDLL(espeakng_loader.get_library_path())
+        library = ctypes.CDLL(path)
     except OSError as error:
         raise EngineError(
             f"the speech engine in the wheel espeakng-loader cannot be loaded ({error}); it is "
@@ -290,6 +324,12 @@ def _unload(library: ctypes.CDLL) -> None:
         _ctypes.FreeLibrary(library._handle)
     else:
         _ctypes.dlclose(library._handle)
+
+
+def _processors() -> int:
+    # On Windows a file that is loaded cannot be removed. Far above four, the one thread that
+    # receives and answers would be the bottleneck.
+    return 1 if sys.platform == "win32" else min(os.cpu_count() or 1, 4)
 
 
 def _short_directory() -> Path:

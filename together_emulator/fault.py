@@ -26,6 +26,8 @@ class Fault:
         delay_chunks: Seconds between two events, or two pieces of 16 KiB of another body, at most
             600.
         cut: The connection closes after that many bytes of the body.
+        abort: The connection is reset after that many bytes of the body, or fewer where the client
+            has not taken them yet.
         no_end_mark: A stream ends in order but without its end mark.
         malformed_event: An event is JSON that breaks off.
         bad_base64: The audio of an event is no base64.
@@ -46,6 +48,7 @@ class Fault:
     delay_audio: float = 0.0
     delay_chunks: float = 0.0
     cut: int | None = None
+    abort: int | None = None
     no_end_mark: bool = False
     malformed_event: bool = False
     bad_base64: bool = False
@@ -210,6 +213,7 @@ _READERS: dict[str, Callable[[object], object]] = {
     "delay_audio": _delay,
     "delay_chunks": _delay,
     "cut": _integer(0, 1 << 40),
+    "abort": _integer(0, 1 << 40),
     "no_end_mark": _flag,
     "malformed_event": _flag,
     "bad_base64": _flag,

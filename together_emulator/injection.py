@@ -1,8 +1,9 @@
 """Does to an answer what its fault says."""
 
 import asyncio
+import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -25,9 +26,10 @@ _COMMENTS_EVERY_S = 0.05
 class InjectFaults:
     """Gives each request its fault: that of its header, or else the next one that waits."""
 
-    def __init__(self, app: ASGIApp, waiting: deque[Fault]) -> None:
+    def __init__(self, app: ASGIApp, waiting: deque[Fault], reset: Callable[[Scope], None]) -> None:
         self._app = app
         self._waiting = waiting
+        self._reset = reset
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         fault = self._fault(Headers(scope=scope))
@@ -44,7 +46,8 @@ class InjectFaults:
             await (answer or self._app)(scope, receive, faulty)
         except _Cut:
             # The server closes the connection of an answer that is not complete.
-            return
+            if fault.abort is not None:
+                self._reset(scope)
 
     def _fault(self, headers: Headers) -> Fault | None:
         text = headers.get(HEADER)
@@ -155,11 +158,15 @@ class _FaultySend:
             yield event if fault.sse is None else EVENT_STYLES[fault.sse](event)
 
     async def _write(self, piece: bytes) -> None:
-        left = len(piece) + 1 if self._fault.cut is None else self._fault.cut - self._sent
+        limits = [limit for limit in (self._fault.cut, self._fault.abort) if limit is not None]
+        left = min(limits, default=math.inf) - self._sent
         self._sent += len(piece)
-        await self._send({"type": "http.response.body", "body": piece[:left], "more_body": True})
-        if left <= len(piece):
-            raise _Cut
+        if left > len(piece):
+            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+            return
+        piece = piece[: int(left)]
+        await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        raise _Cut
 
     async def _pause(self, seconds: float) -> None:
         """Wait, unless the client goes away."""

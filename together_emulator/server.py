@@ -5,11 +5,14 @@ import logging
 import os
 import signal
 import socket
+import struct
+import sys
 import threading
 from types import FrameType
 from typing import NoReturn
 
 import uvicorn
+from starlette.types import Scope
 
 from together_emulator.app import create_app
 from together_emulator.engine import EngineError, engine
@@ -40,10 +43,12 @@ def serve(host: str, port: int, *, exit_with_stdin: bool) -> None:
     listener = listen(host, port)
     server = _Server(
         uvicorn.Config(
-            create_app(),
+            create_app(reset=lambda scope: server.reset(scope)),
             access_log=False,
             lifespan="off",
             log_level="warning",
+            # They would hide which connection a request came by.
+            proxy_headers=False,
             timeout_graceful_shutdown=2,
             ws="none",
         )
@@ -93,6 +98,20 @@ class _Server(uvicorn.Server):
             host, port = listener.getsockname()[:2]
             address = f"[{host}]" if ":" in host else host
             print(f"together_emulator listening on http://{address}:{port}/v1", flush=True)  # noqa: T201
+
+    def reset(self, scope: Scope) -> None:
+        """Reset the connection of a request."""
+        for connection in self.server_state.connections:
+            transport = getattr(connection, "transport", None)
+            if transport and transport.get_extra_info("peername")[:2] == scope["client"]:
+                # Not to linger is to drop what is still to be sent, and say so with a reset.
+                transport.get_extra_info("socket").setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER
+                )
+                transport.abort()
+
+
+_NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 
 def _exit(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -26,7 +26,8 @@ class SpokenSentence:
 
     Attributes:
         samples: Mono samples at the engine's sample rate.
-        words: Its words and their times in samples, from the beginning of the sentence.
+        words: Its words and their times in samples, from the beginning of the sentence; none unless
+            they are asked for.
         is_last: Whether it is the last of its text.
     """
 
@@ -35,7 +36,9 @@ class SpokenSentence:
     is_last: bool
 
 
-def speak(script: Script, voice: Voice, stop: threading.Event) -> Iterator[SpokenSentence]:
+def speak(
+    script: Script, voice: Voice, stop: threading.Event, *, with_words: bool = True
+) -> Iterator[SpokenSentence]:
     """Speak a text, one sentence at each step.
 
     The engine is free between two steps, so that texts spoken at the same time take turns, and a
@@ -45,6 +48,7 @@ def speak(script: Script, voice: Voice, stop: threading.Event) -> Iterator[Spoke
         script: Any text.
         voice: How it sounds.
         stop: When it is set the rest is not spoken.
+        with_words: Whether to say when each word is spoken.
     """
     if voice.language == "ja":
         script = read_kanji(script)
@@ -54,7 +58,7 @@ def speak(script: Script, voice: Voice, stop: threading.Event) -> Iterator[Spoke
             return
         is_last = number == len(sentences)
         spoken = engine().speak(sentence.text, voice, stop, pause=not is_last)
-        words = align(script, sentence, spoken.marks, spoken.samples)
+        words = align(script, sentence, spoken.marks, spoken.samples) if with_words else []
         yield SpokenSentence(spoken.samples, words, is_last)
 
 

@@ -92,7 +92,7 @@ class SpeechStream(Response):
 
     def _events(self, part: Part) -> Iterator[bytes]:
         speech, options = self._speech, self._options
-        if speech.with_words and part.words:
+        if part.words:
             yield words_event(part.words, nested=options.nested_words)
         audio_format = speech.audio_format
         size = audio_format.sample_rate * PIECE_MS // 1000 * audio_format.frame_size

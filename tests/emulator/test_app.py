@@ -523,11 +523,55 @@ def test_texts_spoken_at_the_same_time_take_turns(monkeypatch: pytest.MonkeyPatc
     spoken = Spoken(monkeypatch)
 
     async def both() -> None:
-        app = create_app()
+        app = create_app(at_once=1)
         await asyncio.gather(call(app, "One. Two. Three."), call(app, "Uno. Due. Tre."))
 
     asyncio.run(both())
     assert spoken.sentences == ["One.", "Uno.", "Two.", "Due.", "Three.", "Tre."]
+
+
+def test_texts_are_spoken_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has begun before the other ends."""
+    begun = threading.Barrier(2)
+    genuine = Engine.speak
+
+    def speak(engine: Engine, *arguments: Any, **options: Any) -> EngineSpoken:
+        begun.wait(20)
+        return genuine(engine, *arguments, **options)
+
+    monkeypatch.setattr(Engine, "speak", speak)
+
+    async def both() -> list[int]:
+        app = create_app(at_once=2)
+        return list(await asyncio.gather(call(app, "One."), call(app, "Two.")))
+
+    assert asyncio.run(both()) == [200, 200]
+
+
+def test_the_last_64_short_answers_are_kept_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    spoken = Spoken(monkeypatch)
+
+    def say(*texts: str) -> list[str]:
+        """What is spoken anew for some texts."""
+        spoken.sentences.clear()
+
+        async def ask() -> None:
+            for text in texts:
+                assert await call(app, text) == 200
+
+        asyncio.run(ask())
+        return list(spoken.sentences)
+
+    app = create_app()
+    assert say("First.", "Second.", "First.") == ["First.", "Second."]
+    others = [f"{number}." for number in range(63)]
+    assert say(*others) == others
+    assert say("First.", *others) == []
+    assert say("Second.") == ["Second."]
+    # Neither an answer of very many bytes nor one of many sentences is worth its place.
+    for long in ("One. Two. Three. Four. Five. Six. Seven. Eight.", "and so on " * 29):
+        assert say(long) == say(long) != []
+    assert say(*others) == []
 
 
 def test_nothing_is_spoken_on_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:

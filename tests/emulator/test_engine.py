@@ -62,7 +62,7 @@ def test_it_stops_within_a_sentence_and_speaks_on_afterwards() -> None:
     stop.set()
     cut = engine().speak(sentence, VOICE, stop, pause=False).samples
     whole = engine().speak(sentence, VOICE, threading.Event(), pause=False).samples
-    assert len(cut) / 22050 < 0.2
+    assert len(cut) / 22050 < 1.1
     assert len(whole) / 22050 > 5
 
 
@@ -72,16 +72,17 @@ def test_every_language_has_a_file_in_the_wheel() -> None:
 
 
 def test_threads_share_it_without_harm() -> None:
-    """Without the lock this crashes, or mixes the threads' samples."""
+    """Without a library for each this crashes, or mixes the threads' samples."""
     done = run("""
 texts = {"en-us": "We were away a year ago. ", "ja": "きょうはいいてんきです。", "fr": "Bonjour. "}
-lengths = {}
 def speak_often(language, results):
-    voice = Voice(language, 120, 100, 0)
+    voice = Voice(language, 120, 100, 9)
     for _ in range(40):
-        results.append(len(engine().speak(texts[language], voice, never, pause=False).samples))
+        spoken = engine().speak(texts[language], voice, never, pause=False)
+        results.append((spoken.samples.tobytes(), *spoken.marks))
+alone = {language: [] for language in texts}
 for language in texts:
-    speak_often(language, lengths.setdefault(language, []))
+    speak_often(language, alone[language])
 together = {language: [] for language in texts}
 threads = [
     threading.Thread(target=speak_often, args=(language, together[language]))
@@ -91,8 +92,42 @@ for thread in threads: thread.start()
 for thread in threads: thread.join()
 for language in texts:
     assert len(together[language]) == 80
-    low, high = min(lengths[language]), max(lengths[language])
-    assert all(0.98 * low < n < 1.02 * high for n in together[language]), language
+    assert len({*together[language], *alone[language]}) == 1, language
+""")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("processors", "at_once"), [(None, 1), (1, 1), (3, 3), (64, 4)])
+def test_it_speaks_as_many_sentences_at_once_as_there_are_processors(
+    processors: int | None, at_once: int
+) -> None:
+    done = run(f"""
+import os
+os.cpu_count = lambda: {processors}
+assert engine().at_once == {at_once}
+begun = threading.Barrier({at_once} + 1)
+class Stop:
+    def is_set(self):
+        begun.wait(20)
+        return True
+def speak():
+    engine().speak("Hello.", Voice("en", 99, 99, 0), Stop(), pause=False)
+for _ in range({at_once}):
+    threading.Thread(target=speak).start()
+begun.wait(20)
+""")
+    assert done.returncode == 0, done.stderr
+
+
+def test_one_library_is_enough_where_no_copy_can_be_made() -> None:
+    done = run("""
+import os, shutil
+os.cpu_count = lambda: 4
+def full(source, target):
+    raise OSError("No space left on device")
+shutil.copyfile = full
+assert engine().at_once == 1
+assert len(engine().speak("Hi.", Voice("en", 99, 99, 0), never, pause=False).samples)
 """)
     assert done.returncode == 0, done.stderr
 

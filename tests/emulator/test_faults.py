@@ -1,6 +1,9 @@
 """Faults on demand, as a client meets them: each comes to the exception that it should."""
 
 import asyncio
+import json
+import socket
+from http.client import HTTPConnection
 from typing import Any
 
 import httpx
@@ -138,6 +141,10 @@ def test_the_wait_that_a_limit_names(
         ("cut=1000", False, APIConnectionError),
         ("cut=1000", True, StreamInterruptedError),
         ("cut=20000", True, StreamInterruptedError),
+        ("abort=0", False, APIConnectionError),
+        ("abort=1000", False, APIConnectionError),
+        ("abort=1000", True, StreamInterruptedError),
+        ("abort=20000", True, StreamInterruptedError),
         ("no-end-mark", True, StreamInterruptedError),
         ("malformed-event", True, MalformedStreamError),
         ("malformed-event; at=1", True, MalformedStreamError),
@@ -223,10 +230,64 @@ def test_a_cut_leaves_exactly_that_much(api: httpx.Client, cut: int) -> None:
         assert sum(map(len, received)) == cut
 
 
+def body_until_the_end(url: str, fault: str, body: object) -> bytes:
+    """What comes of an answer until its connection is closed, through a bare socket.
+
+    Raises:
+        ConnectionResetError: It was reset.
+    """
+    target = httpx.URL(url)
+    content = json.dumps(body).encode()
+    head = (
+        "POST /v1/audio/speech HTTP/1.1\r\nHost: emulator\r\nAuthorization: Bearer any\r\n"
+        f"X-Emulate-Fault: {fault}\r\nContent-Length: {len(content)}\r\n\r\n"
+    )
+    with socket.create_connection((target.host, target.port or 0), timeout=20) as connection:
+        connection.sendall(head.encode() + content)
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+    return received.partition(b"\r\n\r\n")[2]
+
+
+@pytest.mark.parametrize("size", [0, 1, 5000])
+@pytest.mark.parametrize("is_streamed", [False, True], ids=["whole", "stream"])
+def test_a_cut_closes_the_connection_in_order_and_an_abort_resets_it(
+    emulator_url: str, size: int, is_streamed: bool
+) -> None:
+    body = {**STREAM, "stream": is_streamed}
+    assert len(body_until_the_end(emulator_url, f"cut={size}", body)) >= size
+    with pytest.raises(ConnectionResetError):
+        body_until_the_end(emulator_url, f"abort={size}", body)
+
+
+def test_an_abort_touches_no_other_connection_and_is_logged_as_broken() -> None:
+    with emulator_process() as (url, _):
+        target = httpx.URL(url)
+        # Unlike a client with a pool, this one does not connect anew by itself.
+        other = HTTPConnection(target.host, target.port, timeout=20)
+
+        def ask(path: str) -> Any:
+            other.request("GET", path, headers={"Authorization": "Bearer any"})
+            return json.load(other.getresponse())
+
+        assert ask("/v1/voices")["data"]
+        headers = {
+            "Authorization": "Bearer any",
+            "X-Forwarded-For": "10.0.0.1",
+            "X-Emulate-Fault": "abort=10",
+        }
+        with pytest.raises(httpx.ReadError):
+            httpx.get(url + "/voices", headers=headers)
+        assert ask("/v1/voices")["data"]
+        states = [record["state"] for record in ask("/emulator/requests")["requests"]]
+        other.close()
+    assert states == ["complete", "broken", "complete"]
+
+
 @pytest.mark.parametrize(
     "fault",
     [
         *("nonsense", "status", "status=199", "status=6e2", "body=prose", "cut=-1", "cut=all"),
+        *("abort", "abort=-1"),
         *("delay-audio=601", "delay-audio=nan", "delay-audio", "no-end-mark=1", "at=0", "sse=x"),
         *("error-event", "retry-after", "status=500; extra=1"),
     ],
@@ -276,6 +337,8 @@ def test_a_program_with_faults_has_nothing_to_say() -> None:
             say("sync", url, "cut=10")
         with pytest.raises(SpeechError):
             say("sync", url, "cut=10", is_streamed=True)
+        with pytest.raises(SpeechError):
+            say("sync", url, "abort=10", is_streamed=True)
         assert process.stdin is not None
         process.stdin.close()
         assert process.wait(20) == 0
