@@ -7,10 +7,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.emulator.contract import contract, validator
 from tests.emulator.streaming import read_stream
-from together_emulator.request import KNOWN_FIELDS
+from together_emulator.errors import ApiError
+from together_emulator.request import KNOWN_FIELDS, parse_request
 
 SPEECH = {"model": "hexgrad/Kokoro-82M", "input": "Hello.", "voice": "af_heart"}
 FIELDS = contract()["components"]["schemas"]["AudioSpeechRequest"]["properties"]
@@ -31,6 +34,39 @@ def test_a_value_of_another_type_is_refused(api: httpx.Client, field: str) -> No
             response = api.post("/audio/speech", json=body)
             assert response.status_code == 400, wrong
             assert response.json()["error"]["param"] == field
+
+
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False),
+    st.text(),
+    st.lists(st.text(), max_size=2),
+    st.dictionaries(st.sampled_from(["pronunciation_dict", "x"]), st.lists(st.integers())),
+)
+OTHERS = {
+    field: VALUES | st.sampled_from(schema["enum"]) if "enum" in schema else VALUES
+    for field, schema in FIELDS.items()
+}
+
+
+@given(
+    st.one_of(
+        VALUES,
+        st.fixed_dictionaries({}, optional=OTHERS).map(lambda others: {**SPEECH, **others}),
+        st.sampled_from([{name: SPEECH[name] for name in SPEECH if name != out} for out in SPEECH]),
+    )
+)
+def test_what_the_contract_refuses_is_refused(body: object) -> None:
+    def is_taken() -> bool:
+        try:
+            parse_request(json.dumps(body).encode(), [])
+        except ApiError as error:
+            return error.status >= 500
+        return True
+
+    assert validator("AudioSpeechRequest").is_valid(body) or not is_taken()
 
 
 @pytest.mark.parametrize(
