@@ -69,11 +69,15 @@ $(VENV)/clients/.done: tests/emulator/clients/requirements.txt | $(PY)
 		-r tests/emulator/clients/requirements.txt
 	@touch $@
 
-# The client and what it is measured beside, away from the tools of the other targets.
+# The client and what it is measured beside, away from the tools of the other targets. The emulator
+# is apart: its server brings click, and where that is too, importing httpx takes a third longer.
 $(VENV)/bench/.done: benchmarks/requirements.txt pyproject.toml | $(PY)
 	$(PYTHON) -m venv $(VENV)/bench
 	$(VENV)/bench/bin/python -m pip install --quiet --disable-pip-version-check \
 		-e '.[aiohttp]' -r benchmarks/requirements.txt
+	$(PYTHON) -m venv $(VENV)/bench/emulator
+	$(VENV)/bench/emulator/bin/python -m pip install --quiet --disable-pip-version-check \
+		-e '.[emulator]'
 	@touch $@
 
 # The wheelhouse lets the packaging test install the wheel as a user would, without a network.

@@ -12,9 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.cases import CASES, Case
+from benchmarks.process import serving
 from benchmarks.report import Results, as_markdown, as_text, bound_of, setting, write_page
 
 _PAGE = Path("docs", "performance.md")
+# An environment of its own: httpx takes longer to import where click is, which uvicorn needs.
+_EMULATOR_PYTHON = Path(sys.prefix, "emulator", "bin", "python")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,6 +59,8 @@ def _measure(arguments: list[str]) -> dict[str, float]:
     environment = {"PATH": os.environ.get("PATH", ""), "TMPDIR": tempfile.gettempdir()}
     if arguments[0] == "-c":
         command = [sys.executable, *arguments]
+    elif arguments[0] == "emulator":
+        command = [str(_EMULATOR_PYTHON), "-m", "benchmarks.emulator", *arguments[1:]]
     else:
         command = [sys.executable, "-m", "benchmarks.measure", *arguments]
     start = time.perf_counter()
@@ -80,29 +85,15 @@ def _servers() -> Iterator[dict[str, str]]:
         authority.cert_pem.write_to_path(str(trusted))
         own = Path(folder, "server.pem")
         authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(own))
-        with _server() as plain, _server("--certificate", str(own)) as tls:
+        with (
+            serving("benchmarks.server") as plain,
+            serving("benchmarks.server", "--certificate", str(own)) as tls,
+        ):
             yield {
                 "url": f"http://127.0.0.1:{plain}",
                 "tls": f"https://127.0.0.1:{tls}",
                 "certificate": str(trusted),
             }
-
-
-@contextmanager
-def _server(*arguments: str) -> Iterator[int]:
-    with subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", "benchmarks.server", *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as server:
-        assert server.stdin  # noqa: S101
-        assert server.stdout  # noqa: S101
-        try:
-            yield int(server.stdout.readline())
-        finally:
-            server.stdin.close()
-            server.wait(timeout=10)
 
 
 if __name__ == "__main__":

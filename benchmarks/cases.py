@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal
 
 # Events of 4 KB and 32 KB in a real stream; 8 MB is a service that speaks a minute in one piece.
@@ -27,7 +28,7 @@ class Bound:
     """
 
     subject: str
-    limit: float
+    limit: float | Fraction
     reference: str | None = None
     is_least: bool = False
     figure: str | None = None
@@ -36,7 +37,8 @@ class Bound:
 
     @property
     def text(self) -> str:
-        limit = f"at {'least' if self.is_least else 'most'} {self.limit:g}"
+        number = str(self.limit) if isinstance(self.limit, Fraction) else f"{self.limit:g}"
+        limit = f"at {'least' if self.is_least else 'most'} {number}"
         of = f"times {self.reference}" if self.reference else self.unit
         tolerance = f", within {self.tolerance:.0%}" if self.tolerance else ""
         return f"{limit} {of}{tolerance}"
@@ -57,7 +59,8 @@ class Case:
         figure: Which of the measured figures counts.
         unit: What it is shown in.
         runs: For each contender the arguments of `benchmarks.measure`, with `{url}` for the
-            server's address; or, for imports, a program.
+            server's address; or `emulator` and those of `benchmarks.emulator`; or, for imports, a
+            program.
         bounds: What must come out.
         rounds: How often each contender is measured.
     """
@@ -335,5 +338,25 @@ CASES = (
         "µs",
         _runs("request", "facade", 5000),
         (Bound("facade", 17.5, figure="json_dumps", unit=_DICTIONARY),),
+    ),
+    Case(
+        "emulator-same",
+        "The same short request to the emulator, 64 under way",
+        "wall_s",
+        "calls/s",
+        _runs("emulator", "static emulator", "Hi.", 3000),
+        (Bound("emulator", Fraction(1, 3), "static", is_least=True),),
+    ),
+    # The engine alone is slower than a third of a static server, so that it is the measure.
+    Case(
+        "emulator-new",
+        "Another short text to the emulator each time, 64 under way",
+        "wall_s",
+        "calls/s",
+        {
+            **_runs("emulator", "static", "Hi #.", 2000),
+            **_runs("emulator", "emulator engine", "Hi #.", 300),
+        },
+        (Bound("emulator", 0.5, "engine", is_least=True),),
     ),
 )

@@ -1,14 +1,17 @@
 """What the benchmarks make of their figures. Nothing is timed here."""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from benchmarks import __main__ as program
 from benchmarks.cases import CASES, Bound, Case, Unit
+from benchmarks.emulator import Connection
 from benchmarks.report import Results, Spread, as_markdown, as_text, bound_of, write_page
 
 MARK = "<!-- From here on `make bench` writes this page. -->\n"
@@ -78,6 +81,8 @@ def test_the_ratio_of_speeds_is_that_of_speeds_and_not_of_times() -> None:
         (Bound("facade", 0), 0, True),
         (Bound("facade", 2, is_least=True), 2, True),
         (Bound("facade", 2, is_least=True), 1.999, False),
+        (Bound("facade", Fraction(1, 3), is_least=True), 0.334, True),
+        (Bound("facade", Fraction(1, 3), is_least=True), 0.333, False),
         (Bound("facade", 200, tolerance=0.01), 202, True),
         (Bound("facade", 200, tolerance=0.01), 202.1, False),
         (Bound("facade", 200, is_least=True, tolerance=0.01), 198, True),
@@ -114,6 +119,7 @@ def test_another_figure_than_the_cases_own_is_taken_as_it_is() -> None:
     [
         (Bound("facade", 1.6, "httpx"), "at most 1.6 times httpx"),
         (Bound("facade", 4, "httpx", is_least=True), "at least 4 times httpx"),
+        (Bound("emulator", Fraction(1, 3), "static", is_least=True), "at least 1/3 times static"),
         (Bound("facade", 8, unit="MB"), "at most 8 MB"),
         (Bound("facade", 1, "httpx", tolerance=0.01), "at most 1 times httpx, within 1%"),
     ],
@@ -278,3 +284,47 @@ def test_a_name_that_no_case_has_is_refused(run: Run, capsys: pytest.CaptureFixt
         run("--only", "nothing")
     assert "no case is called 'nothing': call" in capsys.readouterr().err
     assert run.order == []
+
+
+class Answering(asyncio.Transport):
+    """A server that answers every request at once, in pieces of so many bytes."""
+
+    def __init__(self, answer: bytes, piece: int) -> None:
+        super().__init__()
+        self._pieces = [answer[at : at + piece] for at in range(0, len(answer), piece)]
+        self._connection = Connection()
+        self._connection.connection_made(self)
+        self.sent: list[bytes] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.sent.append(bytes(data))
+        loop = asyncio.get_running_loop()
+        for piece in self._pieces:
+            loop.call_soon(self._connection.data_received, piece)
+
+    def abort(self) -> None:
+        pass
+
+    async def ask(self, *requests: bytes) -> None:
+        await self._connection.send(iter(requests))
+
+
+@pytest.mark.parametrize("piece", [1, 38, 39, 41, 1000])
+def test_the_emulators_client_reads_every_answer_to_its_end(piece: int) -> None:
+    """Whether the head comes in parts, with some of the body, or alone."""
+
+    async def ask() -> list[bytes]:
+        server = Answering(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", piece)
+        await asyncio.wait_for(server.ask(b"one", b"two"), 5)
+        await asyncio.wait_for(server.ask(b"three"), 5)
+        return server.sent
+
+    assert asyncio.run(ask()) == [b"one", b"two", b"three"]
+
+
+def test_the_emulators_client_counts_no_refusal() -> None:
+    async def ask() -> None:
+        await Answering(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", 1000).ask(b"one")
+
+    with pytest.raises(RuntimeError, match="404 Not Found"):
+        asyncio.run(ask())
