@@ -123,9 +123,13 @@ def begin_body(response: httpx.Response, call: Call, config: Config) -> Meter | 
     if call.status != 200:
         return Meter(call, config, encoding, 16 * BODY_LIMIT)
     if call.is_stream:
-        # It is never held whole, each of its events has a limit, and the connection keeps the time.
-        is_plain = encoding in ("", "identity") and not config.has_own_transport
-        return None if is_plain else Meter(call, config, encoding, sys.maxsize - 1)
+        # It is never held whole, and each of its events has a limit. The connection keeps the time,
+        # unless it is not of our making, or answers other calls as well.
+        keeps_time = (
+            not config.has_own_transport and response.extensions.get("http_version") != b"HTTP/2"
+        )
+        is_plain = encoding in ("", "identity")
+        return None if is_plain and keeps_time else Meter(call, config, encoding, sys.maxsize - 1)
     meter = Meter(call, config, encoding, config.max_audio_bytes)
     meter.expect(call.headers.get("content-length", ""))
     return meter
@@ -169,17 +173,17 @@ class SyncChunks(Chunks):
     def next(self) -> bytes | None:
         """Wait for the next piece; return `None` at the end."""
         token = current.set(self.call)
+        outer = sys.exception()
         try:
             if self._is_metered:
-                # A transport of the application's own does not keep the time.
+                # Its connection may not keep the time.
                 self.call.go_on()
-                return next(self._chunks, None)
             chunk = next(self._chunks, None)
-            if chunk is not None:
+            if chunk is not None and not self._is_metered:
                 self.call.bytes_received += len(chunk)
             return chunk
         except BaseException as error:  # noqa: BLE001 - see raise_ours
-            raise_ours(error, self.call, self._config)
+            raise_ours(error, self.call, self._config, outer)
         finally:
             current.reset(token)
 
@@ -202,6 +206,7 @@ class AsyncChunks(Chunks):
     async def next(self) -> bytes | None:
         """Wait for the next piece; return `None` at the end."""
         token = current.set(self.call)
+        outer = sys.exception()
         try:
             if self._is_metered:
                 # As above; for all other pieces a scope of their own would cost too much.
@@ -215,7 +220,7 @@ class AsyncChunks(Chunks):
         except StopAsyncIteration:
             return None
         except BaseException as error:  # noqa: BLE001 - see raise_ours
-            raise_ours(error, self.call, self._config)
+            raise_ours(error, self.call, self._config, outer)
         finally:
             current.reset(token)
 

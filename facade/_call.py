@@ -117,11 +117,13 @@ class Call:
         )
 
     def decide(self, error: Exception) -> bool | float:
-        """Say what to do about a failed attempt, as stamina asks it."""
+        """Say what to do about a failed attempt: the answer is as stamina wants it."""
         self._failed_at = time.monotonic()
-        self._failure = error
         left_s = min(self.deadline, self._started + self.retry.budget_s) - self._failed_at
-        return self.retry.decide(error, attempt=self._attempt, left_s=left_s)
+        decision = self.retry.decide(error, attempt=self._attempt, left_s=left_s)
+        # What is raised refers to this call by its traceback, and must not be referred to.
+        self._failure = None if decision is False else error
+        return decision
 
 
 # The generated functions take no argument of ours, so httpx's hooks find their call here.

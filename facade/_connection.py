@@ -2,7 +2,9 @@
 
 import functools
 import logging
+import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from inspect import iscoroutinefunction
 from typing import Any, cast
 
@@ -40,7 +42,16 @@ def watch_connection(call: Call, event: str, info: Mapping[str, Any]) -> None:
     server that sends one byte of a header now and then could hold a call for ever.
     """
     _, call_step, state = event.split(".")
-    if state == "started":
+    if state == "started" and call_step != "response_closed":
+        request = info.get("request")
+        if request is not None and request.method == b"CONNECT":
+            # To be connected by a proxy is a part of connecting, and keeps to its limit.
+            call_step = "connect_tcp"
+            timeout = request.extensions["timeout"]
+            request.extensions = {
+                **request.extensions,
+                "timeout": {**timeout, "read": timeout["connect"]},
+            }
         call.step = call_step
     elif state == "complete" and call_step in ("connect_tcp", "connect_unix_socket", "start_tls"):
         stream = info["return_value"]
@@ -75,6 +86,12 @@ def _timed(kind: type[Any]) -> type[Any]:
             for start in range(0, len(buffer), _PIECE):
                 limit = _wait_at_most(timeout, httpx.WriteTimeout)
                 super().write(buffer[start : start + _PIECE], limit)
+
+        def close(self) -> None:
+            # A thread that waits for something to come would go on waiting, and hold it open.
+            with suppress(OSError):
+                socket.socket.shutdown(self.get_extra_info("socket"), socket.SHUT_RDWR)
+            super().close()
 
     return TimedStream
 

@@ -23,16 +23,19 @@ _NOTHING_SENT = (
 _CLOSED_EARLY = ("Server disconnected without", "peer closed connection without")
 
 
-def raise_ours(error: BaseException, call: Call, config: Config) -> NoReturn:
+def raise_ours(
+    error: BaseException, call: Call, config: Config, outer: BaseException | None
+) -> NoReturn:
     """Raise `error` as one of ours, without the frames it came through and what they hold.
 
     What is no `Exception`, such as an interruption, is raised as it is, and without those too.
+    `outer` is what the application was handling before, which is none of our affair.
     """
     ours = error
     if isinstance(error, Exception) and not isinstance(error, SpeechError):
-        ours = translate(error, call, config)
+        ours = translate(error, call, config, outer)
     cause = ours.__cause__ if ours is error else error
-    for seen in _chain(error):
+    for seen in _chain(error, outer):
         seen.__traceback__ = None
         seen.args = tuple(
             redact(fact, config.key) if isinstance(fact, str) else fact for fact in seen.args
@@ -42,10 +45,16 @@ def raise_ours(error: BaseException, call: Call, config: Config) -> NoReturn:
             seen.request = httpx.Request(call.method, config.base_url)
         if isinstance(seen, httpx.HTTPStatusError):
             seen.response.request = seen.request
-    raise ours.with_traceback(None) from cause
+    try:
+        raise ours.with_traceback(None) from cause
+    finally:
+        # This frame is in the traceback, and must not hold what holds the traceback.
+        del error, ours, cause, seen, outer
 
 
-def translate(error: Exception, call: Call, config: Config) -> APIConnectionError:
+def translate(
+    error: Exception, call: Call, config: Config, outer: BaseException | None = None
+) -> APIConnectionError:
     where = config.address
     reason = redact(str(error), config.key) or type(error).__name__
     sent = _is_sent(call) and not isinstance(error, _NOTHING_SENT)
@@ -58,7 +67,7 @@ def translate(error: Exception, call: Call, config: Config) -> APIConnectionErro
         else:
             message = f"nothing came from {where} for read_s={call.timeouts.read_s:g} s"
         return APITimeoutError(message + _so_far(call, sent=sent), transient=True, **facts)
-    if _is_tls(error, call):
+    if _is_tls(error, call, outer):
         return APIConnectionError(f"TLS with {where} failed: {reason}", **facts)
     if isinstance(error, httpx.ConnectError):
         message = f"could not connect to {where}: {reason}"
@@ -99,19 +108,19 @@ def facts_of(call: Call) -> dict[str, Any]:
     }
 
 
-def _is_tls(error: BaseException, call: Call) -> bool:
+def _is_tls(error: BaseException, call: Call, outer: BaseException | None) -> bool:
     # A connection that is closed in the handshake is no SSLError everywhere.
     in_handshake = call.step == "start_tls" and isinstance(error, httpx.ConnectError)
-    return in_handshake or any(isinstance(seen, ssl.SSLError) for seen in _chain(error))
+    return in_handshake or any(isinstance(seen, ssl.SSLError) for seen in _chain(error, outer))
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Give `error` and every exception that it came from, each once."""
+def _chain(error: BaseException, outer: BaseException | None) -> Iterator[BaseException]:
+    """Give `error` and every exception that it came from since `outer`, each once."""
     seen: list[BaseException] = []
     waiting: list[BaseException | None] = [error]
     while waiting:
         at = waiting.pop()
-        if at is None or any(at is other for other in seen):
+        if at is None or at is outer or any(at is other for other in seen):
             continue
         seen.append(at)
         yield at

@@ -21,6 +21,8 @@ import httpx
 _Transport = TypeVar("_Transport")
 _Number = TypeVar("_Number", int, float)
 
+_CLOSED = "the client has been closed"
+
 
 class _Stack(Generic[_Transport]):
     """What the two kinds of stack share: everything but waiting."""
@@ -31,15 +33,18 @@ class _Stack(Generic[_Transport]):
         self._idle: deque[tuple[_Transport, float]] = deque()
         self._most_idle = _or(math.inf, limits.max_keepalive_connections)
         self._longest_idle_s = _or(math.inf, limits.keepalive_expiry)
+        self._is_closed = False
         # One is built at once, so that what it cannot be built from is found now.
         first = build()
         self._all = {first}
-        self.put_back(first)
+        self._put_on_top(first)
 
-    def put_back(self, transport: _Transport) -> None:
+    def _put_on_top(self, transport: _Transport) -> None:
         self._idle.append((transport, time.monotonic()))
 
     def _take(self) -> _Transport:
+        if self._is_closed:
+            raise RuntimeError(_CLOSED)
         with suppress(IndexError):
             return self._idle.pop()[0]
         transport = self._build()
@@ -74,24 +79,45 @@ class SyncStack(_Stack[httpx.BaseTransport], httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         if not self._free.acquire(timeout=request.extensions["timeout"]["pool"]):
             raise httpx.PoolTimeout("all connections are in use")
-        transport = self._take()
+        try:
+            transport = self._take()
+        except BaseException:
+            self._free.release()
+            raise
         try:
             response = transport.handle_request(request)
+            if self._is_closed:
+                # If it was being connected then, only this finds its connection.
+                response.close()
+                raise RuntimeError(_CLOSED)
         except BaseException:
-            self.release(transport)
+            self.discard(transport)
             raise
         response.stream = _SyncBody(response, self, transport)
         return response
 
-    def release(self, transport: httpx.BaseTransport) -> None:
-        self.put_back(transport)
-        self._free.release()
-        for overdue in self._take_overdue():
-            overdue.close()
+    def put_back(self, transport: httpx.BaseTransport) -> None:
+        self._put_on_top(transport)
+        try:
+            for overdue in self._take_overdue():
+                overdue.close()
+        finally:
+            self._free.release()
+
+    def discard(self, transport: httpx.BaseTransport) -> None:
+        """Close one that failed: it may take its connection to be in use for ever."""
+        self._all.discard(transport)
+        try:
+            transport.close()
+        finally:
+            self._free.release()
 
     def close(self) -> None:
         """Close all connections, also those in use."""
-        for transport in tuple(self._all):
+        self._is_closed = True
+        # Who waits for a connection learns of it, and wakes the next.
+        self._free.release()
+        for transport in self._all.copy():
             transport.close()
 
 
@@ -111,8 +137,10 @@ class _SyncBody(httpx.SyncByteStream):
     def close(self) -> None:
         try:
             self._stream.close()
-        finally:
-            self._stack.release(self._transport)
+        except BaseException:
+            self._stack.discard(self._transport)
+            raise
+        self._stack.put_back(self._transport)
 
 
 class AsyncStack(_Stack[httpx.AsyncBaseTransport], httpx.AsyncBaseTransport):
@@ -124,24 +152,42 @@ class AsyncStack(_Stack[httpx.AsyncBaseTransport], httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await self._free.acquire()
-        transport = self._take()
+        try:
+            transport = self._take()
+        except BaseException:
+            self._free.release()
+            raise
         try:
             response = await transport.handle_async_request(request)
+            if self._is_closed:
+                await response.aclose()
+                raise RuntimeError(_CLOSED)
         except BaseException:
-            await self.release(transport)
+            await self.discard(transport)
             raise
         response.stream = _AsyncBody(response, self, transport)
         return response
 
-    async def release(self, transport: httpx.AsyncBaseTransport) -> None:
-        self.put_back(transport)
-        self._free.release()
-        for overdue in self._take_overdue():
-            await overdue.aclose()
+    async def put_back(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._put_on_top(transport)
+        try:
+            for overdue in self._take_overdue():
+                await overdue.aclose()
+        finally:
+            self._free.release()
+
+    async def discard(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._all.discard(transport)
+        try:
+            await transport.aclose()
+        finally:
+            self._free.release()
 
     async def aclose(self) -> None:
         """Close all connections, also those in use."""
-        for transport in tuple(self._all):
+        self._is_closed = True
+        self._free.release()
+        for transport in self._all.copy():
             await transport.aclose()
 
 
@@ -161,8 +207,10 @@ class _AsyncBody(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         try:
             await self._stream.aclose()
-        finally:
-            await self._stack.release(self._transport)
+        except BaseException:
+            await self._stack.discard(self._transport)
+            raise
+        await self._stack.put_back(self._transport)
 
 
 def _or(default: _Number, given: _Number | None) -> _Number:

@@ -23,6 +23,8 @@ from facade.formats import AudioFormat
 _REST_BYTES = 64 * 1024
 _REST_S = 0.25
 
+_CLOSED = "this stream was closed before its end; call stream() again"
+
 _Chunks = TypeVar("_Chunks", bound=Chunks)
 
 
@@ -50,7 +52,7 @@ class Source(Generic[_Chunks]):
 
     def _check_whole(self) -> None:
         if not self.decoder.has_ended:
-            raise SpeechError("this stream was closed before its end; call stream() again")
+            raise SpeechError(_CLOSED)
 
     def _interrupted(self, error: APIConnectionError) -> SpeechError:
         if isinstance(error, APITimeoutError):
@@ -93,7 +95,11 @@ class SyncSource(Source[SyncChunks]):
         try:
             return self._advance()
         except APIConnectionError as error:
+            was_closed = self.is_over
             self.close()
+            if was_closed:
+                # By another thread, meanwhile.
+                raise SpeechError(_CLOSED) from error
             raise self._interrupted(error)  # noqa: B904 - it has its cause
         except BaseException:
             self.close()
@@ -164,7 +170,11 @@ class AsyncSource(Source[AsyncChunks]):
         try:
             return await self._advance()
         except APIConnectionError as error:
+            was_closed = self.is_over
             await self.close()
+            if was_closed:
+                # By another task, meanwhile.
+                raise SpeechError(_CLOSED) from error
             raise self._interrupted(error)  # noqa: B904 - it has its cause
         except BaseException:
             await self.close()

@@ -8,6 +8,7 @@ real servers send), and the body of an answer is counted and timed while it come
 import functools
 import json
 import ssl
+import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from os import environ
@@ -81,11 +82,12 @@ class SyncWire:
         """Send `request` for a stream once; return its answer, the body of it still to come."""
         query = audio_speech._get_kwargs(body=_body(request))
         token = current.set(call)
+        outer = sys.exception()
         try:
             response = self._http.send(self._http.prepare(**query), stream=True)
         except BaseException as error:  # noqa: BLE001 - see raise_ours
             call.log()
-            raise_ours(error, call, self._config)
+            raise_ours(error, call, self._config, outer)
         finally:
             current.reset(token)
         return SyncChunks(response, call, self._config)
@@ -104,10 +106,11 @@ class SyncWire:
         self, call: Call, send: Callable[[], _Response], read: Callable[[Answer, Config], _T]
     ) -> _T:
         token = current.set(call)
+        outer = sys.exception()
         try:
             return read(Answer(send().content, call.headers), self._config)
         except BaseException as error:  # noqa: BLE001 - see raise_ours
-            raise_ours(error, call, self._config)
+            raise_ours(error, call, self._config, outer)
         finally:
             current.reset(token)
             call.log()
@@ -118,7 +121,9 @@ class SyncWire:
         timeout = request.extensions["timeout"]
         request.extensions = {
             **request.extensions,
-            "timeout": {phase: in_time(limit) for phase, limit in timeout.items()},
+            "timeout": {phase: in_time(limit) for phase, limit in timeout.items()}
+            # httpcore keeps to it for the whole body, where the limit is another one.
+            | ({"read": timeout["read"]} if call.is_stream else {}),
             "trace": functools.partial(watch_connection, call),
         }
 
@@ -166,6 +171,7 @@ class AsyncWire:
         """Send `request` for a stream once; return its answer, the body of it still to come."""
         query = audio_speech._get_kwargs(body=_body(request))
         token = current.set(call)
+        outer = sys.exception()
         try:
             with anyio.move_on_after(call.left_s()):
                 response = await self._http.send(self._http.prepare(**query), stream=True)
@@ -173,7 +179,7 @@ class AsyncWire:
             raise out_of_time(call, self._config)
         except BaseException as error:  # noqa: BLE001 - see raise_ours
             call.log()
-            raise_ours(error, call, self._config)
+            raise_ours(error, call, self._config, outer)
         finally:
             current.reset(token)
 
@@ -194,12 +200,13 @@ class AsyncWire:
         read: Callable[[Answer, Config], _T],
     ) -> _T:
         token = current.set(call)
+        outer = sys.exception()
         try:
             with anyio.move_on_after(call.left_s()):
                 return read(Answer((await send()).content, call.headers), self._config)
             raise out_of_time(call, self._config)
         except BaseException as error:  # noqa: BLE001 - see raise_ours
-            raise_ours(error, call, self._config)
+            raise_ours(error, call, self._config, outer)
         finally:
             current.reset(token)
             call.log()

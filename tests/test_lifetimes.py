@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -27,8 +28,8 @@ from facade import (
     Timeouts,
 )
 from facade._call import Call
-from tests.conftest import KEY, Connect
-from tests.faults.listener import Listener
+from tests.conftest import KEY, Connect, Speaker
+from tests.faults.listener import Listener, run
 from tests.faults.server import SPEECH, FaultServer, Peer, answer
 from tests.key_search import assert_no_frames_of_httpx, assert_no_key
 
@@ -372,25 +373,46 @@ def test_transport_may_be_shared_with_the_application() -> None:
         assert server.connections == 1
 
 
-# --- TLS -----------------------------------------------------------------------------------------
+# --- memory, TLS ---------------------------------------------------------------------------------
+
+
+def fail(speaker: Speaker) -> None:
+    async def fail_async(client: AsyncSpeechClient) -> None:
+        # Here, because a task that ends in a failure keeps it.
+        with suppress(SpeechError):
+            await client.synthesize("Hello.", voice="af_heart")
+
+    if isinstance(speaker.client, AsyncSpeechClient):
+        run(speaker, fail_async(speaker.client))
+    else:
+        with suppress(SpeechError):
+            speaker.synthesize()
 
 
 def test_what_an_answer_needed_is_free_without_the_garbage_collector(connect: Connect) -> None:
-    def left() -> list[type]:
-        return [type(found) for found in gc.get_objects() if isinstance(found, kinds)]
+    def found() -> list[object]:
+        return [
+            at for at in gc.get_objects() if isinstance(at, httpx.Response | Call | SpeechError)
+        ]
 
-    kinds = (httpx.Response, Call)
+    def left() -> list[object]:
+        return [at for at in found() if not any(at is other for other in before)]
+
     stream = b'data: {"type":"delta","audio":"YWI="}\n\ndata: [DONE]\n\n'
     head = {"Content-Type": "text/event-stream"}
-    with FaultServer(*[answer(200, SPEECH), answer(200, stream, head)] * 2) as server:
+    answers = [answer(200, SPEECH), answer(200, stream, head), answer(400)]
+    with FaultServer(*answers * 2) as server:
         speaker = connect(server.url)
         gc.collect()
         gc.disable()
+        before = found()
         try:
             for _ in range(2):
                 speaker.synthesize()
                 assert left() == []
                 Listener(speaker).hear_all()
+                assert left() == []
+                fail(speaker)
                 assert left() == []
         finally:
             gc.enable()

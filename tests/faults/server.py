@@ -79,6 +79,10 @@ class Peer:
         """Send bytes as they are."""
         self._connection.sendall(content)
 
+    def receive(self) -> bytes:
+        """Wait for bytes; none where the client closed the connection."""
+        return self._connection.recv(65536)
+
     def pause(self) -> None:
         """Do nothing until the test releases the server, or is over."""
         self.server.released.wait(_PATIENCE_S)

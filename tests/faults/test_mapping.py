@@ -14,6 +14,7 @@ import pytest
 from facade import (
     APIConnectionError,
     APITimeoutError,
+    BadRequestError,
     InternalServerError,
     RetryPolicy,
     SpeechError,
@@ -23,6 +24,7 @@ from facade._call import Call
 from facade._config import Config, Secret
 from facade._lost import translate
 from tests.conftest import KEY, Connect
+from tests.faults.server import FaultServer, Peer, answer
 from tests.key_search import failure
 
 BASE_URL = "http://127.0.0.1:9/v1"
@@ -276,3 +278,33 @@ def test_transport_may_give_its_answers_whole(connect: Connect) -> None:
     speaker = connect(BASE_URL, httpx_args={"transport": httpx.MockTransport(respond)})
     assert failure(speaker, InternalServerError).message == "Not here."
     assert speaker.list_voices() == []
+
+
+# --- exceptions of the application's own ----------------------------------------------------------
+
+
+def test_what_the_application_is_handling_is_left_alone(connect: Connect) -> None:
+    request = httpx.Request("GET", f"http://127.0.0.1:9/{KEY}")
+    with FaultServer(answer(400)) as server:
+        speaker = connect(server.url)
+        theirs = httpx.ConnectError(f"theirs {KEY}", request=request)
+        try:
+            raise theirs
+        except httpx.ConnectError:
+            with pytest.raises(BadRequestError):
+                speaker.synthesize()
+        assert theirs.__traceback__ is not None
+        assert theirs.args == (f"theirs {KEY}",)
+        assert theirs.request is request
+
+
+def test_what_the_application_is_handling_does_not_explain_a_failure(connect: Connect) -> None:
+    with FaultServer(Peer.close) as server:
+        speaker = connect(server.url)
+        try:
+            raise ssl.SSLError("theirs")
+        except ssl.SSLError:
+            with pytest.raises(APIConnectionError) as caught:
+                speaker.synthesize()
+        assert caught.value.transient
+        assert "TLS" not in str(caught.value)

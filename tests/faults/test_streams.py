@@ -307,6 +307,20 @@ def test_comments_for_ever_between_audio(connect: Connect) -> None:
         assert server.saw_close()
 
 
+def test_the_limit_between_audio_is_not_the_one_before_it(connect: Connect) -> None:
+    def pause(peer: Peer) -> None:
+        peer.server.released.wait(0.5)
+
+    script = then(
+        a_stream(event(b"ab"), end=False),
+        pause,
+        chunked(event(b"cd"), DONE).partition(b"\r\n\r\n")[2],
+    )
+    with FaultServer(script) as server:
+        speaker = connect(server.url, timeouts=Timeouts(first_audio_s=0.2, read_s=10))
+        assert Listener(speaker).hear_all() == b"abcd"
+
+
 def test_no_answer_at_all(connect: Connect) -> None:
     with FaultServer(Peer.wait_for_close) as server:
         speaker = connect(server.url, timeouts=Timeouts(first_audio_s=0.2))
@@ -413,6 +427,32 @@ def test_a_stream_that_is_left_early_closes_its_connection(
         with pytest.raises(SpeechError, match="closed before its end"):
             listener.hear()
         assert Listener(speaker).hear_all() == b"abcdefgh"
+
+
+def test_a_stream_that_another_thread_closes_ends_at_once() -> None:
+    def wait(peer: Peer) -> None:
+        waits.set()
+        peer.wait_for_close()
+
+    def listen() -> None:
+        with pytest.raises(SpeechError, match="closed before its end"):
+            next(stream)
+        has_ended.set()
+
+    waits, has_ended = threading.Event(), threading.Event()
+    with (
+        FaultServer(then(a_stream(event(b"ab"), end=False), wait)) as server,
+        SpeechClient(KEY, base_url=server.url) as client,
+        client.stream("Hello.", voice="af_heart") as stream,
+    ):
+        assert next(stream) == b"ab"
+        listener = threading.Thread(target=listen, daemon=True)
+        listener.start()
+        assert waits.wait(10)
+        # So that it is in the middle of waiting.
+        threading.Event().wait(0.05)
+        stream.close()
+        assert has_ended.wait(10)
 
 
 def test_a_stream_that_was_closed_sends_nothing(connect: Connect) -> None:
