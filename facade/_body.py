@@ -231,3 +231,9 @@ class AsyncChunks(Chunks):
             await self._response.aclose()
             self._response.stream = _NOTHING
             self.call.log()
+            if not self._is_metered:
+                # Its connection is closed, or its end has come. An event loop is told of a
+                # generator that is given up before its end, and trio warns of it.
+                with suppress(Exception):
+                    while True:
+                        await anext(self._chunks)

@@ -183,8 +183,6 @@ def test_client_belongs_to_one_run_of_trio() -> None:
             on_trio(main)
 
 
-# Those of httpx, which trio wants to be gone through to their end.
-@pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
 def test_stream_left_early_gives_its_connection_back() -> None:
     async def main() -> None:
         async with AsyncSpeechClient(
@@ -204,7 +202,6 @@ def test_stream_left_early_gives_its_connection_back() -> None:
     gc.collect()
 
 
-@pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
 def test_lost_stream_gives_its_connection_back() -> None:
     async def lose(client: AsyncSpeechClient) -> None:
         await anext(client.stream("Hello.", voice="af_heart"))
