@@ -158,8 +158,6 @@ _DICTIONARY = "times json.dumps of a small dictionary"
 _SMALL_AND_LARGE = ("{url}/whole/4096/0", "{url}/whole/104857600/0")
 _SMALL_AND_LARGE_STREAM = ("{url}/events/4096/1", "{url}/events/32768/3200")
 _FIRST = "httpx together facade"
-# Memory hardly varies, and takes long to fill.
-_MEMORY_ROUNDS = 3
 
 CASES = (
     Case(
@@ -268,7 +266,6 @@ CASES = (
         "MB",
         _runs("peak_above", "facade", "{url}/events/32768/32", "{url}/events/32768/8192", "save"),
         (Bound("facade", 8, unit="MB"),),
-        rounds=_MEMORY_ROUNDS,
     ),
     Case(
         "memory-100mb",
@@ -280,16 +277,13 @@ CASES = (
             "facade, stream to a file": ("peak", "facade", *_SMALL_AND_LARGE_STREAM, "save"),
             "together, stream to a file": ("peak", "together", *_SMALL_AND_LARGE_STREAM, "save"),
             "facade, synthesize": ("peak", "facade", *_SMALL_AND_LARGE, "call"),
-            "generated": ("peak", "generated", *_SMALL_AND_LARGE, "call"),
             "together": ("peak", "together", *_SMALL_AND_LARGE, "call"),
-            "openai": ("peak", "openai", *_SMALL_AND_LARGE, "call"),
         },
         (
             Bound("facade, stream to a file", 4, unit="MB"),
             # Both hold 200 MB; what an allocator keeps of the call before must not decide.
             Bound("facade, synthesize", 1, "httpx, .content", tolerance=0.01),
         ),
-        rounds=_MEMORY_ROUNDS,
     ),
     Case(
         "streams",
@@ -301,7 +295,6 @@ CASES = (
             Bound("facade", 200, unit="KB"),
             Bound("facade", 1, figure="connections", unit="connections"),
         ),
-        rounds=_MEMORY_ROUNDS,
     ),
     Case(
         "streams-async",
@@ -313,7 +306,6 @@ CASES = (
             Bound("facade", 500, unit="KB"),
             Bound("facade", 25, figure="connections", unit="connections"),
         ),
-        rounds=_MEMORY_ROUNDS,
     ),
     Case(
         "stream-tls",

@@ -79,7 +79,7 @@ class SyncSource(Source[SyncChunks]):
                     head += more
                 raise failure_in_place_of_stream(self.chunks.call.headers, self.chunks.redact(head))
             self._pieces = self._decoded(head)
-            self._put_back(self._advance())
+            self._put_back(self.next())
             return self
         except APIConnectionError as error:
             self.close()
@@ -90,10 +90,24 @@ class SyncSource(Source[SyncChunks]):
 
     def next(self) -> bytes | None:
         """Wait for the next samples; return `None` after the last."""
-        # What the application has done since the last ones is no part of the wait.
-        self.chunks.call.is_paused = True
         try:
-            return self._advance()
+            while True:
+                if self._pieces is not None:
+                    piece = next(self._pieces, None)
+                    if piece is not None:
+                        break
+                    self._pieces = None
+                    if self.decoder.has_ended:
+                        self._read_rest()
+                if self.is_over:
+                    self._check_whole()
+                    return None
+                chunk = self.chunks.next()
+                piece = None if chunk is None else self.decoder.audio_of(chunk)
+                if piece:
+                    break
+                if piece is None:
+                    self._pieces = self._decoded(chunk)
         except APIConnectionError as error:
             was_closed = self.is_over
             self.close()
@@ -104,31 +118,15 @@ class SyncSource(Source[SyncChunks]):
         except BaseException:
             self.close()
             raise
+        # What the application does until it wants more is no part of any wait.
+        self.chunks.call.is_paused = True
+        return piece
 
     def close(self) -> None:
         """Read no more."""
         self.is_over = True
         self._pieces = None
         self.chunks.close()
-
-    def _advance(self) -> bytes | None:
-        while True:
-            if self._pieces is not None:
-                piece = next(self._pieces, None)
-                if piece is not None:
-                    return piece
-                self._pieces = None
-                if self.decoder.has_ended:
-                    self._read_rest()
-            if self.is_over:
-                self._check_whole()
-                return None
-            chunk = self.chunks.next()
-            piece = None if chunk is None else self.decoder.audio_of(chunk)
-            if piece:
-                return piece
-            if piece is None:
-                self._pieces = self._decoded(chunk)
 
     def _read_rest(self) -> None:
         self.chunks.call.wait_for("read_s", _REST_S)
@@ -154,7 +152,7 @@ class AsyncSource(Source[AsyncChunks]):
                     head += more
                 raise failure_in_place_of_stream(self.chunks.call.headers, self.chunks.redact(head))
             self._pieces = self._decoded(head)
-            self._put_back(await self._advance())
+            self._put_back(await self.next())
             return self
         except APIConnectionError as error:
             await self.close()
@@ -165,10 +163,24 @@ class AsyncSource(Source[AsyncChunks]):
 
     async def next(self) -> bytes | None:
         """Wait for the next samples; return `None` after the last."""
-        # What the application has done since the last ones is no part of the wait.
-        self.chunks.call.is_paused = True
         try:
-            return await self._advance()
+            while True:
+                if self._pieces is not None:
+                    piece = next(self._pieces, None)
+                    if piece is not None:
+                        break
+                    self._pieces = None
+                    if self.decoder.has_ended:
+                        await self._read_rest()
+                if self.is_over:
+                    self._check_whole()
+                    return None
+                chunk = await self.chunks.next()
+                piece = None if chunk is None else self.decoder.audio_of(chunk)
+                if piece:
+                    break
+                if piece is None:
+                    self._pieces = self._decoded(chunk)
         except APIConnectionError as error:
             was_closed = self.is_over
             await self.close()
@@ -179,31 +191,15 @@ class AsyncSource(Source[AsyncChunks]):
         except BaseException:
             await self.close()
             raise
+        # What the application does until it wants more is no part of any wait.
+        self.chunks.call.is_paused = True
+        return piece
 
     async def close(self) -> None:
         """Read no more."""
         self.is_over = True
         self._pieces = None
         await self.chunks.close()
-
-    async def _advance(self) -> bytes | None:
-        while True:
-            if self._pieces is not None:
-                piece = next(self._pieces, None)
-                if piece is not None:
-                    return piece
-                self._pieces = None
-                if self.decoder.has_ended:
-                    await self._read_rest()
-            if self.is_over:
-                self._check_whole()
-                return None
-            chunk = await self.chunks.next()
-            piece = None if chunk is None else self.decoder.audio_of(chunk)
-            if piece:
-                return piece
-            if piece is None:
-                self._pieces = self._decoded(chunk)
 
     async def _read_rest(self) -> None:
         self.chunks.call.wait_for("read_s", _REST_S)

@@ -60,6 +60,15 @@ class SSEDecoder:
                 return data
         return None
 
+    def is_beginning(self, piece: bytes) -> bool:
+        """Say whether an event begins with `piece`, and more of its first line is to come."""
+        return (
+            piece[: len(_DATA)] == _DATA
+            and not self._size
+            and b"\n" not in piece
+            and b"\r" not in piece
+        )
+
     def feed(self, piece: bytes) -> Iterator[Event]:
         """Give the events that `piece` completes.
 

@@ -1,5 +1,6 @@
 """Streams over real connections: what goes wrong, how they end, what they leave behind."""
 
+import asyncio
 import gc
 import json
 import logging
@@ -84,6 +85,14 @@ def test_audio_comes_as_it_is_sent(connect: Connect) -> None:
         assert listener.stream.request_id == "req-1"
         assert "2 bytes so far" in repr(listener.stream)
         listener.leave()
+
+
+def test_an_event_may_come_in_pieces(connect: Connect) -> None:
+    pieces = (event(b"cd")[:20], event(b"cd")[20:])
+    with FaultServer(a_stream(event(b"ab"), *pieces, event(b"e"), event(b"f"), DONE)) as server:
+        listener = Listener(connect(server.url))
+        listener.hear_all()
+        assert listener.pieces == [b"ab", b"cd", b"ef"]
 
 
 def test_the_request_asks_for_a_stream_of_raw_audio_and_nothing_else(connect: Connect) -> None:
@@ -453,6 +462,23 @@ def test_a_stream_that_another_thread_closes_ends_at_once() -> None:
         threading.Event().wait(0.05)
         stream.close()
         assert has_ended.wait(10)
+
+
+def test_a_stream_that_another_task_closes_ends_at_once() -> None:
+    async def listen(url: str) -> None:
+        async with (
+            AsyncSpeechClient(KEY, base_url=url) as client,
+            client.stream("Hello.", voice="af_heart") as stream,
+        ):
+            assert await anext(stream) == b"ab"
+            more = asyncio.ensure_future(anext(stream))
+            await asyncio.sleep(0.05)
+            await stream.aclose()
+            with pytest.raises(SpeechError, match="closed before its end"):
+                await more
+
+    with FaultServer(then(a_stream(event(b"ab"), end=False), Peer.wait_for_close)) as server:
+        asyncio.run(listen(server.url))
 
 
 def test_a_stream_that_was_closed_sends_nothing(connect: Connect) -> None:

@@ -133,7 +133,7 @@ def test_the_cases_bound_contenders_that_they_run() -> None:
         named = {bound.subject for bound in case.bounds}
         named |= {bound.reference for bound in case.bounds if bound.reference}
         assert named <= set(case.runs), case.name
-        assert case.rounds >= (3 if case.figure == "bytes" else 7), case.name
+        assert case.rounds >= 7, case.name
     assert len({case.name for case in CASES}) == len(CASES)
 
 

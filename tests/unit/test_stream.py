@@ -110,6 +110,30 @@ def test_an_end_mark_that_ends_with_the_bytes_counts() -> None:
 
 
 @shapes
+def test_events_in_two_pieces_and_in_one(shape: Shape, end: bytes) -> None:
+    first = shape(b"ab")
+    pieces = [first[:20], first[20:], shape(b"cd"), shape(b"ef")[:9], shape(b"ef")[9:] + end]
+    assert decode(pieces, a_decoder()) == b"abcdef"
+
+
+def test_a_piece_in_the_middle_of_an_event_may_look_like_a_beginning() -> None:
+    ping = [b'data: {"type":"ping","said":"', b"data: ", b'"}\n\n']
+    assert decode([*ping, shape_b(b"ab"), DONE], a_decoder()) == b"ab"
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r"])
+def test_audio_does_not_wait_for_the_event_after_it(line_end: bytes) -> None:
+    piece = (shape_b(b"ab") + b"data: {").replace(b"\n", line_end)
+    assert list(given_for(piece, a_decoder())) == [b"ab"]
+
+
+def test_only_the_audio_s_own_string_is_audio() -> None:
+    stream = shape_b(b"ab").replace(b'"YWI="', b'"\\u0000","other":"YWI="')
+    with pytest.raises(MalformedStreamError, match="not base64"):
+        decode([stream, DONE], a_decoder())
+
+
+@shapes
 @given(
     chunks=st.lists(st.binary(max_size=40), min_size=1).filter(
         lambda chunks: sum(map(len, chunks)) % 2 == 0 and any(chunks)
