@@ -4,7 +4,6 @@ import asyncio
 import gc
 import ssl
 import threading
-from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from facade import (
 )
 from tests.conftest import KEY, Connect
 from tests.faults.at_once import synthesize_at_once
+from tests.faults.events import DONE, event
 from tests.faults.http2 import Exchange, Http2, Step
 from tests.faults.listener import Listener
 from tests.faults.server import SPEECH, FaultServer
@@ -28,12 +28,6 @@ from tests.key_search import failure
 pytestmark = pytest.mark.usefixtures("no_waits")
 
 STREAM = {"content-type": "text/event-stream"}
-AUDIO = "conversation.item.audio_output.delta"
-DONE = b"data: [DONE]\n\n"
-
-
-def event(audio: bytes) -> bytes:
-    return b'data: {"type":"%b","delta":"%b"}\n\n' % (AUDIO.encode(), b64encode(audio))
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ from facade import (
     Timeouts,
 )
 from tests.conftest import KEY, Connect
+from tests.faults.events import a_stream, event
 from tests.faults.server import SPEECH, FaultServer, Peer, Step, answer, chunked, then
 from tests.key_search import assert_no_frames_of_httpx, assert_no_key, shown
 
@@ -105,9 +106,6 @@ def test_no_failure_shows_the_key(connect: Connect, way: str, logs: Callable[[],
     assert "A secret text." not in told
 
 
-EVENT = b'data: {"type":"delta","audio":"YWI="}\n\n'
-
-
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs a signal to one thread")
 @pytest.mark.parametrize("is_stream", [False, True], ids=["call", "stream"])
 def test_an_interruption_does_not_show_it_either(is_stream: bool) -> None:
@@ -121,7 +119,7 @@ def test_an_interruption_does_not_show_it_either(is_stream: bool) -> None:
         peer.wait_for_close()
 
     waits = threading.Event()
-    begun = chunked(EVENT, headers={"Content-Type": "text/event-stream"}, end=False)
+    begun = a_stream(event(b"ab"), end=False)
     with (
         FaultServer(then(begun, interrupt) if is_stream else interrupt) as server,
         SpeechClient(KEY, base_url=server.url) as client,

@@ -29,6 +29,7 @@ from facade import (
 )
 from facade._call import Call
 from tests.conftest import KEY, Connect, Speaker
+from tests.faults.events import DONE, a_stream, event
 from tests.faults.listener import Listener, run
 from tests.faults.server import SPEECH, FaultServer, Peer, answer
 from tests.key_search import assert_no_frames_of_httpx, assert_no_key
@@ -398,9 +399,7 @@ def test_what_an_answer_needed_is_free_without_the_garbage_collector(connect: Co
     def left() -> list[object]:
         return [at for at in found() if not any(at is other for other in before)]
 
-    stream = b'data: {"type":"delta","audio":"YWI="}\n\ndata: [DONE]\n\n'
-    head = {"Content-Type": "text/event-stream"}
-    answers = [answer(200, SPEECH), answer(200, stream, head), answer(400)]
+    answers = [answer(200, SPEECH), a_stream(event(b"ab"), DONE), answer(400)]
     with FaultServer(*answers * 2) as server:
         speaker = connect(server.url)
         gc.collect()

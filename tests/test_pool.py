@@ -29,14 +29,13 @@ from facade import (
 )
 from tests.conftest import KEY, Connect, Speaker
 from tests.faults.at_once import read_at_once, synthesize_at_once
+from tests.faults.events import DONE, a_stream, event
 from tests.faults.listener import Listener
-from tests.faults.server import SPEECH, FaultServer, Peer, Step, answer, chunked, then
+from tests.faults.server import SPEECH, FaultServer, Peer, Step, answer, then
 from tests.key_search import failure
 
-AUDIO = b'data: {"type":"conversation.item.audio_output.delta","delta":"AAA="}\n\n'
-STREAM = {"Content-Type": "text/event-stream"}
-GOOD_STREAM = chunked(AUDIO, b"data: [DONE]\n\n", headers=STREAM)
-BEGUN_STREAM = chunked(AUDIO, headers=STREAM, end=False)
+GOOD_STREAM = a_stream(event(bytes(2)), DONE)
+BEGUN_STREAM = a_stream(event(bytes(2)), end=False)
 
 GOOD = answer(200, SPEECH)
 

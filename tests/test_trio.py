@@ -19,19 +19,28 @@ from facade import (
     Timeouts,
 )
 from tests.conftest import KEY
-from tests.faults.server import SPEECH, FaultServer, Peer, answer, chunked, then
+from tests.faults.events import DONE, a_stream, event
+from tests.faults.server import SPEECH, FaultServer, Peer, answer, then
 
 _T = TypeVar("_T")
 
 GOOD = answer(200, SPEECH)
-STREAM = {"Content-Type": "text/event-stream"}
-AUDIO = b'data: {"type":"conversation.item.audio_output.delta","delta":"AAA="}\n\n'
-GOOD_STREAM = chunked(AUDIO, AUDIO, b"data: [DONE]\n\n", headers=STREAM)
-BEGUN_STREAM = chunked(AUDIO, headers=STREAM, end=False)
+GOOD_STREAM = a_stream(event(bytes(2)), event(bytes(2)), DONE)
+BEGUN_STREAM = a_stream(event(bytes(2)), end=False)
 
 
 def on_trio(main: Callable[[], Awaitable[_T]]) -> _T:
     return anyio.run(main, backend="trio")
+
+
+def one_connection(server: FaultServer, *, total_s: float) -> AsyncSpeechClient:
+    """A client whose calls must wait where another has kept the connection."""
+    return AsyncSpeechClient(
+        KEY,
+        base_url=server.url,
+        timeouts=Timeouts(total_s=total_s),
+        httpx_args={"limits": httpx.Limits(max_connections=1)},
+    )
 
 
 async def call(client: AsyncSpeechClient) -> bytes:
@@ -130,12 +139,7 @@ def test_cancelled_call_gives_its_connection_back(begin: bytes) -> None:
         peer.wait_for_close()
 
     async def main() -> None:
-        async with AsyncSpeechClient(
-            KEY,
-            base_url=server.url,
-            timeouts=Timeouts(total_s=5),
-            httpx_args={"limits": httpx.Limits(max_connections=1)},
-        ) as client:
+        async with one_connection(server, total_s=5) as client:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(call, client)
                 assert await anyio.to_thread.run_sync(arrived.wait, 10)
@@ -150,12 +154,7 @@ def test_cancelled_call_gives_its_connection_back(begin: bytes) -> None:
 
 def test_waiting_for_a_connection_ends_with_the_call_s_time() -> None:
     async def main() -> None:
-        async with AsyncSpeechClient(
-            KEY,
-            base_url=server.url,
-            timeouts=Timeouts(total_s=0.2),
-            httpx_args={"limits": httpx.Limits(max_connections=1)},
-        ) as client:
+        async with one_connection(server, total_s=0.2) as client:
             stream = client.stream("Hello.", voice="af_heart")
             await anext(stream)
             with pytest.raises(APITimeoutError, match=r"total_s=0\.2 s"):
@@ -185,12 +184,7 @@ def test_client_belongs_to_one_run_of_trio() -> None:
 
 def test_stream_left_early_gives_its_connection_back() -> None:
     async def main() -> None:
-        async with AsyncSpeechClient(
-            KEY,
-            base_url=server.url,
-            timeouts=Timeouts(total_s=5),
-            httpx_args={"limits": httpx.Limits(max_connections=1)},
-        ) as client:
+        async with one_connection(server, total_s=5) as client:
             async with client.stream("Hello.", voice="af_heart") as stream:
                 await anext(stream)
             gc.collect()
@@ -207,12 +201,7 @@ def test_lost_stream_gives_its_connection_back() -> None:
         await anext(client.stream("Hello.", voice="af_heart"))
 
     async def main() -> None:
-        async with AsyncSpeechClient(
-            KEY,
-            base_url=server.url,
-            timeouts=Timeouts(total_s=5),
-            httpx_args={"limits": httpx.Limits(max_connections=1)},
-        ) as client:
+        async with one_connection(server, total_s=5) as client:
             with pytest.warns(ResourceWarning, match="unclosed"):
                 await lose(client)
             assert await call(client) == SPEECH

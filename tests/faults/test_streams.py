@@ -9,7 +9,6 @@ import threading
 import warnings
 import wave
 import weakref
-from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -40,23 +39,13 @@ from facade import (
     WordTiming,
 )
 from tests.conftest import KEY, Connect
+from tests.faults.events import AUDIO, DONE, STREAM, a_stream, event
 from tests.faults.listener import Listener, run
 from tests.faults.server import FaultServer, Peer, Step, answer, chunked, then
 
 pytestmark = pytest.mark.usefixtures("no_waits")
 
-STREAM = {"Content-Type": "text/event-stream", "x-request-id": "req-1", "cf-ray": "ray-1"}
-DONE = b"data: [DONE]\n\n"
-AUDIO = "conversation.item.audio_output.delta"
 RESEND = RetryPolicy(resend_after_timeout=True)
-
-
-def event(audio: bytes) -> bytes:
-    return b'data: {"type":"%b","delta":"%b"}\n\n' % (AUDIO.encode(), b64encode(audio))
-
-
-def a_stream(*pieces: bytes, end: bool = True) -> bytes:
-    return chunked(*pieces, headers=STREAM, end=end)
 
 
 GOOD = a_stream(event(b"ab") + event(b"cdef"), event(b"gh"), DONE)
