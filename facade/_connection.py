@@ -18,12 +18,8 @@ from facade._lost import redact
 _PIECE = 64 * 1024
 
 
-def in_time(limit: float | None) -> float | None:
-    """Cut a time limit to what the current call has left; 0 would mean "do not wait"."""
-    call = current.get(None)
-    if call is None:
-        # A transport of the application's own may carry requests of its own.
-        return limit
+def in_time(limit: float | None, call: Call) -> float | None:
+    """Cut a time limit to what `call` has left; 0 would mean "do not wait"."""
     left = max(call.left_s(), LEAST_S)
     return left if limit is None else min(limit, left)
 
@@ -102,11 +98,13 @@ def _wait_at_most(limit: float | None, error: type[httpx.TimeoutException]) -> f
     A steady trickle never times out by itself.
     """
     call = current.get(None)
-    if call is not None:
-        call.go_on()
-        if call.left_s() <= 0:
-            raise error("the call's time is over")
-    return in_time(limit)
+    if call is None:
+        # A transport of the application's own may carry requests of its own.
+        return limit
+    call.go_on()
+    if call.left_s() <= 0:
+        raise error("the call's time is over")
+    return in_time(limit, call)
 
 
 def _note_arrival() -> None:

@@ -121,7 +121,7 @@ class SyncWire:
         timeout = request.extensions["timeout"]
         request.extensions = {
             **request.extensions,
-            "timeout": {phase: in_time(limit) for phase, limit in timeout.items()}
+            "timeout": {phase: in_time(limit, call) for phase, limit in timeout.items()}
             # httpcore keeps to it for the whole body, where the limit is another one.
             | ({"read": timeout["read"]} if call.is_stream else {}),
             "trace": functools.partial(watch_connection, call),
