@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Protocol, TypeVar
 
 import pytest
 import stamina
+import trustme
 from hypothesis import settings
 
 from facade import AsyncSpeechClient, SpeechAudio, SpeechClient, Voice
@@ -127,6 +129,28 @@ def connect(kind: str) -> Iterator[Connect]:
         yield connect
         for speaker in built:
             speaker.close()
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """Who signs the servers' certificates."""
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def server_tls(authority: trustme.CA) -> ssl.SSLContext:
+    """A server's side of TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("speech.invalid", "127.0.0.1").configure_cert(context)
+    return context
+
+
+@pytest.fixture(scope="session")
+def trust(authority: trustme.CA) -> ssl.SSLContext:
+    """A client's side of it."""
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
 
 
 @pytest.fixture

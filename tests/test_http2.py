@@ -31,14 +31,11 @@ STREAM = {"content-type": "text/event-stream"}
 
 
 @pytest.fixture(scope="module")
-def tls() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+def tls(authority: trustme.CA, trust: ssl.SSLContext) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """A server's side of TLS, and a client's."""
-    authority = trustme.CA()
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.set_alpn_protocols(["h2"])
     authority.issue_cert("127.0.0.1").configure_cert(server)
-    trust = ssl.create_default_context()
-    authority.configure_trust(trust)
     return server, trust
 
 

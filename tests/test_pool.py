@@ -15,7 +15,6 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-import trustme
 
 from facade import (
     APIConnectionError,
@@ -469,9 +468,10 @@ def test_close_wakes_threads_that_wait_for_a_connection() -> None:
         assert len(server.requests) == 1
 
 
-def test_call_that_outlives_its_client_leaves_no_connection(tls: tuple[Any, Any]) -> None:
+def test_call_that_outlives_its_client_leaves_no_connection(
+    server_tls: ssl.SSLContext, trust: ssl.SSLContext
+) -> None:
     """It is in the handshake, where httpx finds nothing to close."""
-    server_tls, trust = tls
     arrived = threading.Event()
 
     def hold(peer: Peer) -> None:
@@ -491,8 +491,9 @@ def test_call_that_outlives_its_client_leaves_no_connection(tls: tuple[Any, Any]
     gc.collect()
 
 
-def test_task_that_outlives_its_client_leaves_no_connection(tls: tuple[Any, Any]) -> None:
-    server_tls, trust = tls
+def test_task_that_outlives_its_client_leaves_no_connection(
+    server_tls: ssl.SSLContext, trust: ssl.SSLContext
+) -> None:
     arrived = threading.Event()
 
     def hold(peer: Peer) -> None:
@@ -512,14 +513,3 @@ def test_task_that_outlives_its_client_leaves_no_connection(tls: tuple[Any, Any]
     with FaultServer(GOOD, on_connect=hold, tls=server_tls) as server:
         asyncio.run(main())
     gc.collect()
-
-
-@pytest.fixture(scope="module")
-def tls() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """A server's side of TLS, and a client's."""
-    authority = trustme.CA()
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(server)
-    trust = ssl.create_default_context()
-    authority.configure_trust(trust)
-    return server, trust

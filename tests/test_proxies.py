@@ -44,28 +44,6 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    """Who signs the servers' certificates."""
-    return trustme.CA()
-
-
-@pytest.fixture(scope="module")
-def server_tls(authority: trustme.CA) -> ssl.SSLContext:
-    """A server's side of TLS."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("speech.invalid", "127.0.0.1").configure_cert(context)
-    return context
-
-
-@pytest.fixture(scope="module")
-def trust(authority: trustme.CA) -> ssl.SSLContext:
-    """A client's side of it."""
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context
-
-
 def tunnel(context: ssl.SSLContext) -> Step:
     """As a proxy, agree to a connection, and be what it leads to."""
     return then(

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-import trustme
 
 from facade import APIConnectionError, APITimeoutError, RetryPolicy, Timeouts
 from tests.conftest import Connect
@@ -15,20 +14,6 @@ from tests.faults.server import SPEECH, FaultServer, Peer, Step, answer, then
 from tests.key_search import failure
 
 pytestmark = pytest.mark.usefixtures("no_waits")
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    """Who signs the servers' certificates."""
-    return trustme.CA()
-
-
-@pytest.fixture(scope="module")
-def server_tls(authority: trustme.CA) -> ssl.SSLContext:
-    """A server's side of TLS."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    return context
 
 
 @pytest.fixture
@@ -86,10 +71,8 @@ def test_untrusted_certificate_is_tls_and_not_retried(
 
 
 def test_trusted_certificate_works(
-    connect: Connect, authority: trustme.CA, server_tls: ssl.SSLContext
+    connect: Connect, server_tls: ssl.SSLContext, trust: ssl.SSLContext
 ) -> None:
-    trust = ssl.create_default_context()
-    authority.configure_trust(trust)
     with FaultServer(answer(200, SPEECH), tls=server_tls) as server:
         speaker = connect(server.url, httpx_args={"verify": trust})
         assert speaker.synthesize().content == SPEECH

@@ -16,7 +16,6 @@ import anyio
 import anyio.lowlevel
 import httpx
 import pytest
-import trustme
 
 from facade import (
     APIConnectionError,
@@ -150,13 +149,11 @@ def test_a_stream_without_a_block_sends_its_request_at_the_first_samples(connect
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
-def test_five_streams_use_one_connection(connect: Connect, tls: bool) -> None:
-    authority = trustme.CA()
-    ours, theirs = ssl.create_default_context(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.configure_trust(ours)
-    authority.issue_cert("127.0.0.1").configure_cert(theirs)
-    with FaultServer(GOOD, tls=theirs if tls else None) as server:
-        speaker = connect(server.url, httpx_args={"verify": ours})
+def test_five_streams_use_one_connection(
+    connect: Connect, tls: bool, server_tls: ssl.SSLContext, trust: ssl.SSLContext
+) -> None:
+    with FaultServer(GOOD, tls=server_tls if tls else None) as server:
+        speaker = connect(server.url, httpx_args={"verify": trust})
         for _ in range(5):
             assert Listener(speaker).hear_all() == b"abcdefgh"
         assert server.connections == 1
