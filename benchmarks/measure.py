@@ -259,7 +259,7 @@ def mix(_: str, count: int) -> dict[str, float]:
 
 def request(_: str, count: int) -> dict[str, float]:
     """Seconds to check a request, and to encode a small dictionary."""
-    from facade._request import SpeechRequest
+    from facade._rules.request import SpeechRequest
 
     nothing: dict[str, Any] = dict.fromkeys(
         (

@@ -9,8 +9,8 @@ with SpeechClient() as client:
 from facade._async_client import AsyncSpeechClient
 from facade._client import SpeechClient
 from facade._config import Timeouts
-from facade._retry import RetryPolicy
-from facade._stream import WordTiming
+from facade._rules.retry import RetryPolicy
+from facade._rules.stream_decoder import WordTiming
 from facade.audio import SpeechAudio
 from facade.errors import (
     APIConnectionError,

@@ -12,8 +12,8 @@ import httpx
 
 from facade._call import Call, current
 from facade._config import Config
-from facade._failures import BODY_LIMIT
 from facade._lost import facts_of, out_of_time, raise_ours, redact, redact_bytes
+from facade._rules.error_mapping import BODY_LIMIT
 from facade.errors import APIConnectionError
 
 # In place of a stream that is at its end: httpx's own refers to its response, and the response to

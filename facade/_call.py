@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from facade._config import Secret, Timeouts
-from facade._retry import BACK_OFF_S, JITTER_S, MAX_BACK_OFF_S, RetryPolicy
+from facade._rules.retry import BACK_OFF_S, JITTER_S, MAX_BACK_OFF_S, RetryPolicy
 from facade.errors import APIStatusError, SpeechError
 
 _T = TypeVar("_T")

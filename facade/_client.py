@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from facade._call import Call, repeat
 from facade._config import DEFAULT_MAX_AUDIO_BYTES, Timeouts, secret
-from facade._request import (
+from facade._rules.request import (
     DEFAULT_MODEL,
     Alignment,
     BitRate,
@@ -21,7 +21,7 @@ from facade._request import (
     Segment,
     SpeechRequest,
 )
-from facade._retry import RetryPolicy
+from facade._rules.retry import RetryPolicy
 from facade._shell import Shell, check_model, speech_audio
 from facade._source import SyncSource
 from facade._wire import Answer, SyncWire

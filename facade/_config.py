@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import httpx
 
-from facade._retry import RetryPolicy
+from facade._rules.retry import RetryPolicy
 from facade._version import __version__
 from facade.errors import InvalidRequestError
 

@@ -7,8 +7,8 @@ from typing import Any, NoReturn
 
 from facade._call import Call, logger
 from facade._config import Config, Secret, Timeouts
-from facade._request import SpeechRequest
-from facade._retry import RetryPolicy
+from facade._rules.request import SpeechRequest
+from facade._rules.retry import RetryPolicy
 from facade._wire import Answer
 from facade.audio import SpeechAudio
 from facade.errors import InvalidRequestError, SpeechError

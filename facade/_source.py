@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Generic, Self, TypeVar
 
 from facade._body import AsyncChunks, Chunks, SyncChunks
-from facade._failures import BODY_LIMIT, failure_in_place_of_stream, is_event_stream
-from facade._stream import StreamDecoder
+from facade._rules.error_mapping import BODY_LIMIT, failure_in_place_of_stream, is_event_stream
+from facade._rules.stream_decoder import StreamDecoder
 from facade.errors import (
     APIConnectionError,
     APITimeoutError,

@@ -24,13 +24,13 @@ from together_openapi.types import UNSET
 
 from facade._body import AsyncBody, AsyncChunks, SyncBody, SyncChunks, begin_body
 from facade._call import Call, current
-from facade._catalogue import read_voices
 from facade._config import Config, Secret
 from facade._connection import begin_request, in_time, watch_connection
-from facade._failures import BODY_LIMIT, failure_from_status, failure_in_success
 from facade._http import AsyncHttp, SyncHttp
 from facade._lost import out_of_time, raise_ours, redact_bytes
-from facade._request import SpeechRequest
+from facade._rules.catalogue import read_voices
+from facade._rules.error_mapping import BODY_LIMIT, failure_from_status, failure_in_success
+from facade._rules.request import SpeechRequest
 from facade.errors import APIError, InvalidRequestError
 from facade.voices import Voice
 

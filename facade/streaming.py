@@ -8,8 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Generic, Self, TypeVar
 
+from facade._rules.stream_decoder import WordTiming
 from facade._source import AsyncSource, Source, SyncSource
-from facade._stream import WordTiming
 from facade.audio import SpeechAudio, atomic_file, header_for, needs_header
 from facade.errors import APIConnectionError, SpeechError
 from facade.formats import AudioFormat

@@ -274,7 +274,7 @@ def test_an_endless_answer_that_is_no_stream(connect: Connect) -> None:
 
 
 def test_an_event_without_end(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("facade._sse.MAX_EVENT_BYTES", 100_000)
+    monkeypatch.setattr("facade._rules.sse.MAX_EVENT_BYTES", 100_000)
     script = then(answer(200, b"data: ", STREAM, length=10**9), lambda peer: peer.flood(b"a" * 999))
     with FaultServer(script) as server:
         failure(Listener(connect(server.url)), MalformedStreamError)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facade import Voice
-from facade._catalogue import closest, models, read_voices
+from facade._rules.catalogue import closest, models, read_voices
 from tests.strategies import json_values, objects_with
 
 KOKORO = "hexgrad/Kokoro-82M"
@@ -18,7 +18,7 @@ ORPHEUS = "canopylabs/orpheus-3b-0.1-ft"
 
 
 def test_the_data_say_of_when_and_from_where_they_are() -> None:
-    data = json.loads(pkgutil.get_data("facade", "_catalogue.json") or b"")
+    data = json.loads(pkgutil.get_data("facade._rules", "catalogue.json") or b"")
     assert re.fullmatch(r"20[0-9]{2}-[01][0-9]", data["as_of"])
     assert "documentation" in data["source"]
 

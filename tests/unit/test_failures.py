@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from facade._failures import (
+from facade._rules.error_mapping import (
     BODY_LIMIT,
     failure_from_status,
     failure_in_event,

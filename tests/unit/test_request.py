@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from facade import Voice, VoiceMix
-from facade._catalogue import models
-from facade._request import DEFAULT_MODEL, SpeechRequest
+from facade._rules.catalogue import models
+from facade._rules.request import DEFAULT_MODEL, SpeechRequest
 from facade.errors import InvalidRequestError, InvalidVoiceMixError, UnknownVoiceError
 from facade.formats import AudioFormat
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from facade._retry import BACK_OFF_S, JITTER_S, MAX_BACK_OFF_S, RetryPolicy
+from facade._rules.retry import BACK_OFF_S, JITTER_S, MAX_BACK_OFF_S, RetryPolicy
 from facade.errors import (
     APIConnectionError,
     APIError,

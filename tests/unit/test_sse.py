@@ -4,8 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from facade import _sse
-from facade._sse import Event, OversizedEventError, SSEDecoder
+from facade._rules import sse
+from facade._rules.sse import Event, OversizedEventError, SSEDecoder
 
 
 def decode(*pieces: bytes) -> list[Event]:
@@ -96,7 +96,7 @@ def test_no_bytes_raise(pieces: list[bytes]) -> None:
     "piece", [b"data: aaaaaaaaaaaaaaaa", b"data: a\n", b": a comment\n", b"\r\n:\r"], ids=repr
 )
 def test_what_never_ends_is_refused(piece: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_sse, "MAX_EVENT_BYTES", 4096)
+    monkeypatch.setattr(sse, "MAX_EVENT_BYTES", 4096)
     if piece.startswith(b"\r\n"):
         assert decode(*([piece] * 1000)) == []
         return
@@ -105,5 +105,5 @@ def test_what_never_ends_is_refused(piece: bytes, monkeypatch: pytest.MonkeyPatc
 
 
 def test_many_events_that_are_small_enough_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_sse, "MAX_EVENT_BYTES", 4096)
+    monkeypatch.setattr(sse, "MAX_EVENT_BYTES", 4096)
     assert len(decode(*[b"data: " + b"a" * 3000 + b"\n\n"] * 100)) == 100

@@ -16,7 +16,7 @@ from facade import (
     SpeechError,
     StreamInterruptedError,
 )
-from facade._stream import StreamDecoder, WordTiming
+from facade._rules.stream_decoder import StreamDecoder, WordTiming
 
 S16 = AudioFormat("raw", "pcm_s16le", 24000, 1)
 HEADERS = {"x-request-id": "req-1", "cf-ray": "ray-1"}
@@ -292,7 +292,7 @@ def test_an_event_that_cannot_be_read_says_which(stream: bytes) -> None:
 
 
 def test_an_event_without_end_is_malformed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("facade._sse.MAX_EVENT_BYTES", 4096)
+    monkeypatch.setattr("facade._rules.sse.MAX_EVENT_BYTES", 4096)
     with pytest.raises(MalformedStreamError, match="larger than 4096") as caught:
         decode([shape_b(b"ab"), b"data: "] + [b"a" * 100] * 50, a_decoder())
     assert caught.value.event_number == 2

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast, get_args
 
-from facade._catalogue import Model, closest, models
+from facade._rules.catalogue import Model, closest, models
 from facade.errors import InvalidRequestError, InvalidVoiceMixError, UnknownVoiceError
 from facade.formats import AudioFormat, Container, Encoding
 from facade.voices import Voice, VoiceMix

@@ -1,4 +1,4 @@
-"""The models that were known when `_catalogue.json` was written, and what each of them honours.
+"""The models that were known when `catalogue.json` was written, and what each of them honours.
 
 A dated snapshot of Together's documentation: `as_of` and `source` in the file say of when and from
 where. What is not known of a model is left open, and a model that is not in it is unknown, not
@@ -49,7 +49,7 @@ class Model:
 @cache
 def models() -> Mapping[str, Model]:
     """Return the known models by name."""
-    data = pkgutil.get_data("facade", "_catalogue.json")
+    data = pkgutil.get_data("facade._rules", "catalogue.json")
     assert data is not None  # noqa: S101 - the file is part of the package
     entries = json.loads(data)["models"]
     return {name: _model(name, entry, entries) for name, entry in entries.items()}

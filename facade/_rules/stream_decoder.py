@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 from pybase64 import b64decode
 
-from facade._failures import empty_audio, failure_in_event
-from facade._sse import Event, OversizedEventError, SSEDecoder
+from facade._rules.error_mapping import empty_audio, failure_in_event
+from facade._rules.sse import Event, OversizedEventError, SSEDecoder
 from facade.errors import MalformedStreamError, StreamInterruptedError
 from facade.formats import AudioFormat
 
