@@ -6,11 +6,14 @@ with SpeechClient() as client:
     client.synthesize("Hello there.", voice="af_heart").save("hello.wav")
 """
 
-from facade._async_client import AsyncSpeechClient
-from facade._client import SpeechClient
-from facade._config import Timeouts
+from facade._async.client import AsyncSpeechClient
+from facade._async.stream import AsyncSpeechStream
+from facade._rules.options import SpeechOptions, StreamOptions, SynthesizeOptions
 from facade._rules.retry import RetryPolicy
-from facade._rules.stream_decoder import WordTiming
+from facade._rules.words import WordTiming
+from facade._sync.client import SpeechClient
+from facade._sync.stream import SpeechStream
+from facade._transport.config import Timeouts
 from facade.audio import SpeechAudio
 from facade.errors import (
     APIConnectionError,
@@ -36,7 +39,6 @@ from facade.errors import (
     UnprocessableEntityError,
 )
 from facade.formats import AudioFormat
-from facade.streaming import AsyncSpeechStream, SpeechStream
 from facade.voices import Voice, VoiceMix, WeightedVoice
 
 __all__ = [
@@ -63,9 +65,12 @@ __all__ = [
     "SpeechAudio",
     "SpeechClient",
     "SpeechError",
+    "SpeechOptions",
     "SpeechStream",
     "StreamError",
     "StreamInterruptedError",
+    "StreamOptions",
+    "SynthesizeOptions",
     "Timeouts",
     "UnknownVoiceError",
     "UnprocessableEntityError",

@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Protocol, TypeVar
 
+import anyio.lowlevel
 import pytest
-import stamina
 import trustme
 from hypothesis import settings
 
@@ -154,8 +154,11 @@ def trust(authority: trustme.CA) -> ssl.SSLContext:
 
 
 @pytest.fixture
-def no_waits() -> Iterator[None]:
+def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Try again at once, and as often as the client's policy says."""
-    stamina.set_testing(True, attempts=1000, cap=True)
-    yield
-    stamina.set_testing(False)
+
+    async def no_wait(seconds: float) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    monkeypatch.setattr("facade._sync.client.sleep", lambda _: None)
+    monkeypatch.setattr("facade._async.client.sleep", no_wait)

@@ -1,6 +1,7 @@
 """Imports of `facade` point one way, and input and output stay below a line."""
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,32 +19,46 @@ PURE = (
     "voices",
     "_rules.__init__",
     "_rules.catalogue",
+    "_rules.options",
     "_rules.request",
     "_rules.error_mapping",
     "_rules.retry",
+    "_rules.words",
     "_rules.sse",
+    "_rules.http1",
     "_rules.stream_decoder",
 )
 ORDER = (
     *PURE,
     "audio",
-    "_config",
-    "_call",
-    "_lost",
-    "_body",
-    "_connection",
-    "_pool",
-    "_http",
-    "_wire",
-    "_source",
-    "streaming",
-    "_shell",
-    "_client",
-    "_async_client",
+    "_transport.__init__",
+    "_transport.config",
+    "_transport.call",
+    "_transport.exceptions",
+    "_transport.body",
+    "_transport.route",
+    "_transport.logs",
+    "_transport.waiting_async",
+    "_transport.waiting_sync",
+    "_transport.network_async",
+    "_transport.network_sync",
+    *(
+        f"_transport.{half}.{name}"
+        for half in ("_async", "_sync")
+        for name in ("__init__", "pool", "exchange")
+    ),
+    "_generated_client",
+    *(
+        f"{half}.{name}"
+        for half in ("_async", "_sync")
+        for name in ("__init__", "reader", "stream", "client")
+    ),
     "__init__",
     "cli",
     "__main__",
 )
+# Who else may know of httpx and its connections, so that the day it is replaced touches one folder.
+KNOWS_HTTPX = {"httpx", "httpcore", "h11", "h2"}
 
 # Of the standard library, what a pure module may not use: clocks, chance, files, networks,
 # processes, the environment. Of other packages it may use what is as pure as itself.
@@ -91,9 +106,11 @@ def _may_import(module: str, name: str) -> bool:
     if top == "facade":
         return _may_import_ours(module, rest)
     if top == "together_openapi":
-        return module == "_wire"
+        return module == "_generated_client"
     if top in ("", "together_emulator"):
         return False
+    if top in KNOWS_HTTPX:
+        return module.startswith("_transport.")
     if module in PURE:
         return top in PURE_PACKAGES or (top in sys.stdlib_module_names and top not in IMPURE)
     return True
@@ -101,12 +118,21 @@ def _may_import(module: str, name: str) -> bool:
 
 def _may_import_ours(module: str, rest: list[str]) -> bool:
     theirs = next((name for name in _places(rest) if name in ORDER), "__init__")
-    if ORDER.index(theirs) >= ORDER.index(module):
+    if ORDER.index(theirs) >= ORDER.index(module) or {_half(theirs), _half(module)} == HALVES:
         return False
     if module in ("cli", "__main__"):
         # These use what every application may use.
         return theirs == "cli" or (theirs == "__init__" and set(rest) <= set(facade.__all__))
     return True
+
+
+HALVES = {"async", "sync"}
+
+
+def _half(module: str) -> str | None:
+    """Say which of the two clients a module belongs to, if it is one's alone."""
+    found = re.search(r"(?:^|[._])_?(async|sync)(?:\.|$)", module)
+    return found[1] if found else None
 
 
 def _places(rest: list[str]) -> Iterator[str]:
@@ -134,13 +160,13 @@ def test_imports_point_upward_only(module: str) -> None:
     assert breaches(module, sources(facade)[module]) == []
 
 
-def test_only_the_wire_uses_the_generated_client() -> None:
+def test_one_module_uses_the_generated_client() -> None:
     users = {
         module
         for module, source in sources(facade).items()
         if any(name.startswith("together_openapi.") for name in imported(source))
     }
-    assert users == {"_wire"}
+    assert users == {"_generated_client"}
 
 
 def test_only_a_fixture_of_the_emulator_reaches_for_the_client() -> None:
@@ -173,28 +199,150 @@ def test_the_emulator_knows_nothing_of_the_client(module: str) -> None:
         ("_rules.retry", "import random", ["random"]),
         ("_rules.retry", "from anyio import sleep", ["anyio.sleep"]),
         ("_rules.error_mapping", "from os import environ", ["os.environ"]),
-        ("_rules.error_mapping", "import facade._wire", ["facade._wire"]),
+        (
+            "_rules.error_mapping",
+            "import facade._transport.call",
+            ["facade._transport.call"],
+        ),
         ("_rules.sse", "import msgspec, attrs", ["attrs"]),
         (
-            "_client",
+            "_async.client",
             "from together_openapi import AuthenticatedClient",
             ["together_openapi.AuthenticatedClient"],
         ),
-        ("_client", "from facade import SpeechClient", ["facade.SpeechClient"]),
-        ("_client", "import facade._async_client", ["facade._async_client"]),
-        ("_wire", "import together_emulator.server", ["together_emulator.server"]),
-        ("cli", "from facade._client import SpeechClient", ["facade._client.SpeechClient"]),
-        ("cli", "from facade import Shell", ["facade.Shell"]),
+        ("_async.client", "import httpx", ["httpx"]),
+        ("_async.client", "from facade import SpeechClient", ["facade.SpeechClient"]),
+        ("_sync.client", "import facade._async.client", ["facade._async.client"]),
+        (
+            "_sync.client",
+            "from facade._transport.waiting_async import sleep",
+            ["facade._transport.waiting_async.sleep"],
+        ),
+        ("_transport.body", "import facade._async.client", ["facade._async.client"]),
+        ("_transport.body", "import together_emulator.server", ["together_emulator.server"]),
+        (
+            "cli",
+            "from facade._sync.client import SpeechClient",
+            ["facade._sync.client.SpeechClient"],
+        ),
+        ("cli", "from facade import Service", ["facade.Service"]),
         ("cli", "from facade import errors", ["facade.errors"]),
         ("__init__", "from facade.cli import app", ["facade.cli.app"]),
         # ... and what is allowed.
         ("voices", "import re\nfrom facade.errors import SpeechError", []),
         ("_rules.request", "from facade import voices", []),
         ("_rules.stream_decoder", "import msgspec", []),
-        ("_wire", "import httpx\nfrom together_openapi.types import UNSET", []),
+        ("_transport.body", "import httpx", []),
+        ("_generated_client", "from together_openapi.types import UNSET", []),
+        ("_sync.client", "from facade._transport.waiting_sync import sleep", []),
         ("cli", "import typer\nfrom facade import SpeechClient", []),
         ("__main__", "from facade.cli import app", []),
     ],
 )
 def test_an_import_out_of_place_is_found(module: str, source: str, found: list[str]) -> None:
     assert breaches(module, source) == found
+
+
+# --- other packages ------------------------------------------------------------------------------
+
+
+def private_uses(source: str) -> list[str]:
+    """Say which private names of other packages a source uses, overrides or sets.
+
+    An attribute counts as another's unless it is of `self` or `cls`, or of a name of our own.
+    """
+    tree = ast.parse(source)
+    found = []
+    for name in imported(source):
+        top, *rest = name.split(".")
+        if top not in ("facade", "") and any(_is_private(part) for part in (top, *rest)):
+            found.append(name)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            if node.attr == "__class__" and isinstance(node.ctx, ast.Store):
+                found.append("__class__ = ")
+            elif _is_private(node.attr) and not _is_ours(node, tree):
+                found.append(ast.unparse(node))
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("getattr", "setattr"):
+            owner, attribute = node.args[:2]
+            if isinstance(attribute, ast.Constant) and _is_private(str(attribute.value)):
+                found += [] if ast.unparse(owner) == "self" else [ast.unparse(node)]
+        elif isinstance(node, ast.ClassDef) and any(map(_is_foreign, node.bases)):
+            found += [
+                f"{node.name}.{member.name}"
+                for member in node.body
+                if isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef)
+                and _is_private(member.name)
+                and not _is_called_here(member.name, node)
+            ]
+    return found
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not (name.startswith("__") and name.endswith("__"))
+
+
+def _is_ours(node: ast.Attribute, tree: ast.Module) -> bool:
+    """Whether a private attribute is of this module's own making."""
+    if isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"):
+        return True
+    # Or of another object of a class that this module defines.
+    made = {
+        target.attr
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef) and function.name == "__init__"
+        for target in ast.walk(function)
+        if isinstance(target, ast.Attribute) and isinstance(target.ctx, ast.Store)
+    }
+    for at in ast.walk(tree):
+        if isinstance(at, ast.FunctionDef | ast.AsyncFunctionDef):
+            made.add(at.name)
+        elif isinstance(at, ast.AnnAssign) and isinstance(at.target, ast.Name):
+            made.add(at.target.id)
+    return node.attr in made
+
+
+def _is_foreign(base: ast.expr) -> bool:
+    return ast.unparse(base).partition(".")[0] in KNOWS_HTTPX | {"anyio", "threading", "logging"}
+
+
+def _is_called_here(method: str, kind: ast.ClassDef) -> bool:
+    """A helper of our own is called by our own methods; what only others call is an override."""
+    return any(
+        isinstance(node, ast.Attribute) and node.attr == method and isinstance(node.ctx, ast.Load)
+        for node in ast.walk(kind)
+    )
+
+
+@pytest.mark.parametrize("module", sources(facade))
+def test_other_packages_are_used_by_their_public_names(module: str) -> None:
+    assert private_uses(sources(facade)[module]) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("from httpx._urls import URL", ["httpx._urls.URL"]),
+        ("import httpcore._sync", ["httpcore._sync"]),
+        ("import x\nx.api._get_kwargs()", ["x.api._get_kwargs"]),
+        ("def f(c):\n    c._pool.close()", ["c._pool"]),
+        ("def f(c):\n    c.__class__ = int", ["__class__ = "]),
+        ("def f(c):\n    setattr(c, '_x', 1)", ["setattr(c, '_x', 1)"]),
+        (
+            "import httpx\nclass C(httpx.Client):\n    def _init_transport(self): pass",
+            ["C._init_transport"],
+        ),
+        # ... and what is allowed.
+        ("from facade._rules import sse", []),
+        ("class C:\n    def f(self):\n        return self._x", []),
+        ("class C:\n    def f(self, other):\n        return other.__class__", []),
+        (
+            "import httpx\nclass C(httpx.BaseTransport):\n"
+            "    def handle_request(self, r): return self._send(r)\n"
+            "    def _send(self, r): pass",
+            [],
+        ),
+    ],
+)
+def test_a_private_name_is_found(source: str, found: list[str]) -> None:
+    assert private_uses(source) == found

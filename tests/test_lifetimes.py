@@ -15,8 +15,6 @@ from typing import Any
 
 import httpx
 import pytest
-import stamina
-import stamina.instrumentation
 
 from facade import (
     APIConnectionError,
@@ -27,7 +25,7 @@ from facade import (
     SpeechError,
     Timeouts,
 )
-from facade._call import Call
+from facade._transport.call import Call
 from tests.conftest import KEY, Connect, Speaker
 from tests.faults.events import DONE, a_stream, event
 from tests.faults.listener import Listener, run
@@ -135,15 +133,14 @@ def test_block_closes_its_client(connect: Connect) -> None:
             speaker.synthesize()
 
 
-def test_client_closed_by_another_thread_between_two_attempts() -> None:
+def test_client_closed_by_another_thread_between_two_attempts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with FaultServer(answer(503, headers={"Retry-After": "0"})) as server:
         client = SpeechClient(KEY, base_url=server.url)
-        stamina.instrumentation.set_on_retry_hooks([lambda _: client.close()])
-        try:
-            with pytest.raises(APIConnectionError, match="client has been closed") as caught:
-                client.synthesize("Hello.", voice="af_heart")
-        finally:
-            stamina.instrumentation.set_on_retry_hooks(None)
+        monkeypatch.setattr("facade._sync.client.sleep", lambda _: client.close())
+        with pytest.raises(APIConnectionError, match="client has been closed") as caught:
+            client.synthesize("Hello.", voice="af_heart")
         assert not caught.value.request_sent
         assert len(server.requests) == 1
 
@@ -351,7 +348,7 @@ def test_client_in_another_process_builds_everything_anew(monkeypatch: pytest.Mo
         ) as tied,
     ):
         client.synthesize("Hello.", voice="af_heart")
-        parents = client._wire
+        parents = client._service
         monkeypatch.setattr(os, "getpid", lambda: -1)
         client.synthesize("Hello.", voice="af_heart")
         client.synthesize("Hello.", voice="af_heart")

@@ -90,7 +90,8 @@ def test_voice_that_the_live_list_lacks_is_refused_before_sending(connect: Conne
 def test_list_that_cannot_be_had_lets_requests_out(
     connect: Connect, voices: Step, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("facade._shell._LOOK_UP_S", 0.2)
+    for kind in ("_sync", "_async"):
+        monkeypatch.setattr(f"facade.{kind}.client.LOOK_UP_S", 0.2)
     with service(voices) as server:
         speaker = connect(server.url)
         assert speaker.synthesize(model=SONIC, voice="unheard of").content == SPEECH
@@ -101,7 +102,8 @@ def test_list_that_cannot_be_had_lets_requests_out(
 def test_list_is_asked_for_again_after_a_while(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("facade._shell._LIST_AGE_S", 0)
+    for kind in ("_sync", "_async"):
+        monkeypatch.setattr(f"facade.{kind}.client.LIST_AGE_S", 0)
     with service(listed(VOICES)) as server:
         speaker = connect(server.url)
         speaker.synthesize(model=SONIC, voice="id-1")

@@ -71,14 +71,14 @@ def test_each_retry_has_one_line_at_info(
     # The service's words may repeat the text, so the log does without them.
     refusal = answer(503, f"cannot say {TEXT}".encode(), {"x-request-id": "r1"})
     retry = RetryPolicy(resend_after_timeout=True)
-    with FaultServer(refusal, Peer.reset, answer(200, SPEECH)) as server:
+    with FaultServer(Peer.reset, refusal, answer(200, SPEECH)) as server:
         connect(server.url, retry=retry).synthesize(TEXT)
         port = server.port
     first, second = lines(caplog, logging.INFO)
-    assert first == "attempt 2 of 3 after waiting … s: HTTP 503, request id r1"
-    assert second.startswith(
-        f"attempt 3 of 3 after waiting … s: the exchange with 127.0.0.1:{port} failed: "
+    assert first.startswith(
+        f"attempt 2 of 3 after waiting … s: the exchange with 127.0.0.1:{port} failed: "
     )
+    assert second == "attempt 3 of 3 after waiting … s: HTTP 503, request id r1"
     assert len(lines(caplog, logging.DEBUG)) == 3
 
 

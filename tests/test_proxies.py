@@ -128,14 +128,19 @@ def test_password_goes_to_the_proxy_and_nowhere_else(
         assert LOGIN not in text
 
 
-@pytest.mark.parametrize("status", [407, 502])
-def test_proxy_refuses_a_connection(connect: Connect, status: int) -> None:
-    with FaultServer(answer(status), GOOD) as proxy:
+@pytest.mark.parametrize(
+    ("status", "tries"), [(407, 1), (403, 1), (500, 1), (502, 3), (503, 3), (504, 3)]
+)
+def test_proxy_refuses_a_connection(connect: Connect, status: int, tries: int) -> None:
+    """What may pass by itself is tried again: nothing has been sent."""
+    with FaultServer(answer(status)) as proxy:
         speaker = connect(SECURE, **through(proxy))
         error = failure(speaker, APIConnectionError)
+        assert f"the proxy 127.0.0.1:{proxy.port} makes no connection" in str(error)
         assert f"{status} Whatever" in str(error)
         assert not error.request_sent
-        assert proxy.connections == 1
+        assert error.transient is (tries > 1)
+        assert proxy.connections == tries
         assert proxy.requests[0].body == b""
 
 

@@ -175,7 +175,7 @@ def test_client_belongs_to_one_run_of_trio() -> None:
 
         async def first() -> None:
             await call(client)
-            await client._wire.close()
+            await client._service.aclose()
 
         on_trio(first)
         with pytest.raises(SpeechError, match="another event loop"):

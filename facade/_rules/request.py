@@ -8,51 +8,68 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, cast, get_args
+from typing import Any, Unpack, cast, get_args
 
 from facade._rules.catalogue import Model, closest, models
+from facade._rules.options import (
+    DEFAULT_MODEL,
+    Alignment,
+    AnyOptions,
+    BitRate,
+    Pronunciations,
+    ResponseEncoding,
+    ResponseFormat,
+    Segment,
+    StreamOptions,
+    SynthesizeOptions,
+)
 from facade.errors import InvalidRequestError, InvalidVoiceMixError, UnknownVoiceError
 from facade.formats import AudioFormat, Container, Encoding
 from facade.voices import Voice, VoiceMix
-
-ResponseFormat: TypeAlias = Literal["wav", "mp3", "raw", "mulaw", "opus", "aac", "flac"]
-ResponseEncoding: TypeAlias = Literal["pcm_f32le", "pcm_s16le", "pcm_mulaw", "pcm_alaw"]
-BitRate: TypeAlias = Literal[32000, 64000, 96000, 128000, 192000]
-Alignment: TypeAlias = Literal["none", "word"]
-Segment: TypeAlias = Literal["sentence", "immediate", "never"]
-Pronunciations: TypeAlias = Mapping[str, str] | Sequence[str]
-
-DEFAULT_MODEL = "hexgrad/Kokoro-82M"
 
 # ISO 639-1, or a locale in lower case such as `zh-hk` (contract).
 _LANGUAGE = re.compile(r"[a-z]{2}(-[a-z0-9]{2,8})*")
 # No rule of the service's, but above any rate in use, and well within what a WAV header can hold.
 _HIGHEST_RATE_HZ = 1_000_000
+_SYNTHESIZE_OPTIONS = SynthesizeOptions.__optional_keys__
+_STREAM_OPTIONS = StreamOptions.__optional_keys__
+_CHOICES = {
+    "response_encoding": get_args(ResponseEncoding),
+    "bit_rate": get_args(BitRate),
+    "segment": get_args(Segment),
+    "alignment": get_args(Alignment),
+}
+_ON_THE_WIRE = AnyOptions.__optional_keys__ - {"extra_body", "pronunciation_dict"}
+# Fields of the wire that are arguments of another name, or of another method.
+_ELSEWHERE = {
+    "input": "text",
+    "voice": "voice",
+    "stream": "SpeechClient.stream",
+    "alignment": "SpeechClient.stream(alignment=...)",
+}
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechRequest:
-    """A valid request. `None` stands for what the caller left out, which is not sent.
+    """A valid request.
 
     Attributes:
-        text, model, voice, ...: As `SpeechClient.synthesize` takes them, in the wire's spelling.
+        text: What to say.
+        voice: The voice, in the wire's spelling.
+        model: The model.
+        options: The options that were given, but for `model` and `extra_body`, by their names.
+        extra_body: Further fields, as they go on the wire.
         known_model: What is known of the model, or `None`.
+        stream: Whether the answer is to be a stream.
     """
 
     text: str
-    model: str
     voice: str
-    response_format: ResponseFormat | None
-    response_encoding: ResponseEncoding | None
-    sample_rate: int | None
-    bit_rate: BitRate | None
-    language: str | None
-    pronunciation_dict: tuple[str, ...] | None
-    segment: Segment | None
+    model: str
+    options: Mapping[str, Any]
     extra_body: Mapping[str, object]
     known_model: Model | None
-    alignment: Alignment | None = None
     stream: bool = False
 
     @classmethod
@@ -61,18 +78,9 @@ class SpeechRequest:
         text: str,
         *,
         voice: str | Voice | VoiceMix,
-        model: str,
-        response_format: ResponseFormat | None,
-        response_encoding: ResponseEncoding | None,
-        sample_rate: int | None,
-        bit_rate: BitRate | None,
-        language: str | None,
-        pronunciation_dict: Pronunciations | None,
-        segment: Segment | None,
-        extra_body: Mapping[str, object] | None,
         validate_voices: bool,
-        alignment: Alignment | None = None,
         stream: bool = False,
+        **options: Unpack[AnyOptions],
     ) -> "SpeechRequest":
         """Check everything that can be checked without a network.
 
@@ -80,30 +88,48 @@ class SpeechRequest:
             InvalidRequestError: An argument is wrong, or the model would ignore it.
             UnknownVoiceError: The model's list of voices is complete and has no such voice.
             InvalidVoiceMixError: A mix that cannot be read, or on a model that takes none.
+            TypeError: There is no such option.
         """
         _check_text(text)
+        known_options = _STREAM_OPTIONS if stream else _SYNTHESIZE_OPTIONS
+        if not options.keys() <= known_options:
+            raise _unknown_option(options.keys() - known_options, stream=stream)
+        model = options.pop("model", DEFAULT_MODEL)
+        given: dict[str, Any] = {
+            name: value for name, value in options.items() if value is not None
+        }
+        if stream:
+            given["response_format"] = "raw"
         if not isinstance(model, str) or not model.strip():
             raise InvalidRequestError(f"must be the name of a model, not {model!r}", param="model")
         _check_characters("model", model)
         known = models().get(model)
+        extra_body = _extra_body(given.pop("extra_body", None))
+        if "pronunciation_dict" in given:
+            given["pronunciation_dict"] = _pronunciations(given["pronunciation_dict"])
         request = cls(
             text=text,
-            model=model,
             voice=_voice(voice, model, known, validate=validate_voices),
-            response_format=response_format,
-            response_encoding=response_encoding,
-            sample_rate=sample_rate,
-            bit_rate=bit_rate,
-            language=language,
-            pronunciation_dict=_pronunciations(pronunciation_dict),
-            segment=segment,
-            extra_body=_extra_body(extra_body),
+            model=model,
+            options=given,
+            extra_body=extra_body,
             known_model=known,
-            alignment=alignment,
             stream=stream,
         )
-        request._check_options()
+        if given:
+            request._check_options()
         return request
+
+    def fields(self) -> dict[str, object]:
+        """Return the request as it goes on the wire, with nothing that the caller left out."""
+        fields = {**self.extra_body, **self.options}
+        pronunciations = fields.pop("pronunciation_dict", None)
+        if pronunciations is not None:
+            extra_params = cast("Mapping[str, object]", fields.get("extra_params", {}))
+            fields["extra_params"] = {**extra_params, "pronunciation_dict": [*pronunciations]}
+        if self.stream:
+            fields["stream"] = True
+        return {"model": self.model, "input": self.text, "voice": self.voice, **fields}
 
     @property
     def expected_format(self) -> AudioFormat:
@@ -112,7 +138,7 @@ class SpeechRequest:
         Defaults are the contract's: WAV; raw audio in `pcm_f32le` at 44100 Hz from a model that
         honours those options. All models answer in mono.
         """
-        asked = self.response_format or "wav"
+        asked = self.options.get("response_format", "wav")
         rate = self._sample_rate_hz()
         if asked == "mulaw":
             return AudioFormat("raw", "pcm_mulaw", rate, 1)
@@ -150,21 +176,14 @@ class SpeechRequest:
 
     def _check_options(self) -> None:
         known = self.known_model
-        _check_choice(
-            "response_format",
-            self.response_format,
-            known.formats if known else get_args(ResponseFormat),
-        )
-        _check_choice("response_encoding", self.response_encoding, get_args(ResponseEncoding))
-        _check_choice("bit_rate", self.bit_rate, get_args(BitRate))
-        _check_choice("segment", self.segment, get_args(Segment))
-        _check_choice("alignment", self.alignment, get_args(Alignment))
-        if self.sample_rate is not None and (
-            type(self.sample_rate) is not int or not 0 < self.sample_rate <= _HIGHEST_RATE_HZ
-        ):
+        formats = known.formats if known else get_args(ResponseFormat)
+        for param, choices in {"response_format": formats, **_CHOICES}.items():
+            if param in self.options:
+                _check_choice(param, self.options[param], choices)
+        rate = self.options.get("sample_rate", 1)
+        if type(rate) is not int or not 0 < rate <= _HIGHEST_RATE_HZ:
             raise InvalidRequestError(
-                f"must be a whole number of Hz from 1 to {_HIGHEST_RATE_HZ:,}, "
-                f"not {self.sample_rate!r}",
+                f"must be a whole number of Hz from 1 to {_HIGHEST_RATE_HZ:,}, not {rate!r}",
                 param="sample_rate",
             )
         self._check_format_has("response_encoding", "raw")
@@ -172,27 +191,27 @@ class SpeechRequest:
         self._check_honoured("response_encoding", known.encoding if known else None)
         self._check_honoured("sample_rate", known.sample_rate_hz if known else None)
         self._check_honoured("bit_rate", None)
-        if self.language is not None and not (
-            isinstance(self.language, str) and _LANGUAGE.fullmatch(self.language)
-        ):
+        language = self.options.get("language", "en")
+        if not (isinstance(language, str) and _LANGUAGE.fullmatch(language)):
             raise InvalidRequestError(
-                f"{self.language!r} is neither an ISO 639-1 code such as 'en' nor a locale in "
+                f"{language!r} is neither an ISO 639-1 code such as 'en' nor a locale in "
                 "lower case such as 'zh-hk'",
                 param="language",
             )
 
     def _check_format_has(self, param: str, response_format: ResponseFormat) -> None:
         """Refuse an option that has no meaning in the format that was asked for."""
-        if getattr(self, param) is not None and self.response_format != response_format:
+        asked = self.options.get("response_format", "wav")
+        if param in self.options and asked != response_format:
             raise InvalidRequestError(
                 f"only response_format={response_format!r} has one; "
-                f"this request asks for {self.response_format or 'wav'!r}",
+                f"this request asks for {asked!r}",
                 param=param,
             )
 
     def _check_honoured(self, param: str, fixed: object) -> None:
         """Refuse an option that the model would ignore, unless it asks for what comes anyway."""
-        asked = getattr(self, param)
+        asked = self.options.get(param)
         known = self.known_model
         if asked is None or asked == fixed or known is None or known.honours is None:
             return
@@ -204,12 +223,13 @@ class SpeechRequest:
 
     def _sample_rate_hz(self) -> int | None:
         fixed = self.known_model.sample_rate_hz if self.known_model else None
-        return fixed or self.sample_rate or (44100 if self._honours("sample_rate") else None)
+        asked: int | None = self.options.get("sample_rate")
+        return fixed or asked or (44100 if self._honours("sample_rate") else None)
 
     def _encoding(self) -> Encoding | None:
         fixed = self.known_model.encoding if self.known_model else None
         default: Encoding | None = "pcm_f32le" if self._honours("response_encoding") else None
-        return fixed or self.response_encoding or default
+        return fixed or self.options.get("response_encoding") or default
 
     def _honours(self, param: str) -> bool:
         """Whether the model is known to honour `param`, and so to follow its default too."""
@@ -268,17 +288,13 @@ def _voice(
 
 def _check_choice(param: str, value: object, choices: Sequence[object]) -> None:
     # `True == 1`, so membership alone would let a bool pass for a number.
-    if value is not None and not any(
-        value == choice and type(value) is type(choice) for choice in choices
-    ):
+    if not any(value == choice and type(value) is type(choice) for choice in choices):
         listed = ", ".join(repr(choice) for choice in choices)
         raise InvalidRequestError(f"must be one of {listed}, not {value!r}", param=param)
 
 
-def _pronunciations(given: Pronunciations | None) -> tuple[str, ...] | None:
+def _pronunciations(given: Pronunciations) -> tuple[str, ...]:
     """Return the wire's entries, `"source/replacement"` each (contract)."""
-    if given is None:
-        return None
     param = "pronunciation_dict"
     if isinstance(given, Mapping):
         for source, said in given.items():
@@ -309,24 +325,14 @@ def _pronunciations(given: Pronunciations | None) -> tuple[str, ...] | None:
     return tuple(cast("Sequence[str]", entries))
 
 
-_NAMED = {
-    "input": "text",
-    "stream": "SpeechClient.stream",
-    "alignment": "SpeechClient.stream(alignment=...)",
-    **{
-        name: name
-        for name in (
-            "model",
-            "voice",
-            "response_format",
-            "response_encoding",
-            "sample_rate",
-            "bit_rate",
-            "language",
-            "segment",
-        )
-    },
-}
+def _unknown_option(names: set[str], *, stream: bool) -> TypeError:
+    name = min(names)
+    near = ", ".join(closest(name, _STREAM_OPTIONS if stream else _SYNTHESIZE_OPTIONS))
+    return TypeError(
+        f"{'stream' if stream else 'synthesize'}() got an unexpected keyword argument {name!r}"
+        + (f"; the closest are {near}" if near else "")
+        + "; extra_body takes fields that have no argument"
+    )
 
 
 def _extra_body(given: Mapping[str, object] | None) -> Mapping[str, object]:
@@ -336,9 +342,9 @@ def _extra_body(given: Mapping[str, object] | None) -> Mapping[str, object]:
     if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
         raise InvalidRequestError(f"must be a mapping of field names, not {given!r}", param=param)
     for name in given:
-        if name in _NAMED:
+        if name in _ELSEWHERE or name in _ON_THE_WIRE:
             raise InvalidRequestError(
-                f"{name!r} has an argument of its own: {_NAMED[name]}", param=param
+                f"{name!r} has an argument of its own: {_ELSEWHERE.get(name, name)}", param=param
             )
     extra_params = given.get("extra_params", {})
     if not isinstance(extra_params, Mapping):

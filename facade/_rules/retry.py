@@ -74,9 +74,7 @@ class RetryPolicy:
         asked = error.retry_after_s if isinstance(error, APIStatusError) else None
         if asked is not None:
             return asked if asked <= left_s else False
-        # The limit on the exponent is far beyond MAX_BACK_OFF_S, and short of an OverflowError.
-        longest: float = min(BACK_OFF_S * 2 ** min(attempt - 1, 10) + JITTER_S, MAX_BACK_OFF_S)
-        return longest <= left_s
+        return back_off_s(attempt, 1.0) <= left_s
 
     def _may_pass(self, error: BaseException) -> bool:
         if isinstance(error, APIStatusError):
@@ -86,3 +84,15 @@ class RetryPolicy:
         if isinstance(error, StreamInterruptedError):
             return self.resend_after_timeout and not error.bytes_received
         return False
+
+
+def back_off_s(attempt: int, chance: float) -> float:
+    """Return the seconds to wait after a failed attempt where the service names none.
+
+    Args:
+        attempt: Which attempt it was, counted from 1.
+        chance: Which share of the random part to take, from 0 to 1.
+    """
+    # The limit on the exponent is far beyond MAX_BACK_OFF_S, and short of an OverflowError.
+    wait: float = BACK_OFF_S * 2 ** min(attempt - 1, 10) + JITTER_S * chance
+    return min(wait, MAX_BACK_OFF_S)

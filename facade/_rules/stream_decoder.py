@@ -5,8 +5,7 @@ in `delta` (with word timings in events of their own), an older one in `audio`; 
 the event `[DONE]`, or in the older shape with one of type `done`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -14,6 +13,7 @@ from pybase64 import b64decode
 
 from facade._rules.error_mapping import empty_audio, failure_in_event
 from facade._rules.sse import Event, OversizedEventError, SSEDecoder
+from facade._rules.words import WordTiming
 from facade.errors import MalformedStreamError, StreamInterruptedError
 from facade.formats import AudioFormat
 
@@ -21,21 +21,6 @@ _AUDIO = "conversation.item.audio_output.delta"
 _WORDS = "conversation.item.word_timestamps"
 _CHUNK = "audio.tts.chunk"
 _FAILED = "conversation.item.tts.failed"
-
-
-@dataclass(frozen=True, slots=True)
-class WordTiming:
-    """When a word is spoken.
-
-    Attributes:
-        word: The word, as the service writes it.
-        start_s: Seconds from the beginning of the utterance to its beginning.
-        end_s: Seconds from the beginning of the utterance to its end.
-    """
-
-    word: str
-    start_s: float
-    end_s: float
 
 
 class StreamDecoder:
@@ -47,15 +32,12 @@ class StreamDecoder:
         has_ended: Whether the end mark has come.
     """
 
-    def __init__(
-        self, form: AudioFormat, headers: Mapping[str, str], redact: Callable[[bytes], bytes]
-    ) -> None:
+    def __init__(self, form: AudioFormat, headers: Mapping[str, str]) -> None:
         """Begin a stream.
 
         Args:
             form: The format of its audio.
             headers: The answer's headers, names in lower case, for the ids that errors carry.
-            redact: Takes the key out of what the service says.
         """
         self.audio_bytes = 0
         self.words: list[WordTiming] = []
@@ -66,7 +48,6 @@ class StreamDecoder:
         self._begun = b""
         self._event_number = 0
         self._headers = headers
-        self._redact = redact
         self._ids = {"request_id": headers.get("x-request-id"), "cf_ray": headers.get("cf-ray")}
 
     def audio_of(self, piece: bytes) -> bytes | None:
@@ -151,7 +132,7 @@ class StreamDecoder:
         if event.data == b"[DONE]":
             return self._end()
         if event.type == b"error":
-            raise failure_in_event(self._redact(event.data), self._headers)
+            raise failure_in_event(event.data, self._headers)
         try:
             # Base64 with escapes is still base64: its slashes may be written as "\/".
             read = _read_whole if b"\\" in event.data else _read
@@ -159,7 +140,7 @@ class StreamDecoder:
         except (msgspec.DecodeError, RecursionError) as error:
             raise self._malformed(f"it is no JSON object: {error}") from error
         if fields.error is not None or fields.type in ("error", _FAILED):
-            raise failure_in_event(self._redact(event.data), self._headers)
+            raise failure_in_event(event.data, self._headers)
         if fields.type == "done":
             return self._end()
         if fields.type == _WORDS:

@@ -295,7 +295,8 @@ def test_compressed_body_of_a_failure_is_typed_by_its_status(
 def test_body_of_a_failure_that_does_not_end_keeps_its_status(
     connect: Connect, rest: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("facade._wire._FAILURE_BODY_S", 0.2)
+    for kind in ("_sync", "_async"):
+        monkeypatch.setattr(f"facade._transport.{kind}.exchange.FAILURE_BODY_S", 0.2)
     begin = answer(401, b"Who are you?", length=10**9)
     with FaultServer(then(begin, rest)) as server:
         error = failure(connect(server.url), AuthenticationError)
@@ -307,7 +308,8 @@ def test_body_of_a_failure_that_does_not_end_keeps_its_status(
 def test_no_more_of_a_failure_is_waited_for_than_is_kept(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("facade._wire._FAILURE_BODY_S", 60)
+    for kind in ("_sync", "_async"):
+        monkeypatch.setattr(f"facade._transport.{kind}.exchange.FAILURE_BODY_S", 60)
     begin = answer(401, b"x" * 100_000, length=10**6)
     with FaultServer(then(begin, Peer.wait_for_close)) as server:
         assert len(failure(connect(server.url), AuthenticationError).body) == 65536
@@ -488,7 +490,7 @@ def test_steady_trickle_ends_with_the_total_time(
     connect: Connect, step: Step, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # So that no wait for the next piece is too short by chance.
-    monkeypatch.setattr("facade._connection.LEAST_S", 0.2)
+    monkeypatch.setattr("facade._transport.call.LEAST_S", 0.2)
     with FaultServer(step) as server:
         speaker = connect(server.url, timeouts=Timeouts(total_s=0.3))
         error = failure(speaker, APITimeoutError)
@@ -503,7 +505,7 @@ def test_steady_trickle_ends_with_the_total_time(
 def test_server_that_takes_the_request_slowly_has_no_more_than_the_total_time(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("facade._connection.LEAST_S", 0.2)
+    monkeypatch.setattr("facade._transport.call.LEAST_S", 0.2)
     text = "Word. " * 4_000_000
     with FaultServer(on_connect=Peer.sip) as server:
         speaker = connect(server.url, timeouts=Timeouts(total_s=3))

@@ -20,9 +20,9 @@ from facade import (
     SpeechError,
     Timeouts,
 )
-from facade._call import Call
-from facade._config import Config, Secret
-from facade._lost import translate
+from facade._transport.call import Call
+from facade._transport.config import Config, Secret
+from facade._transport.exceptions import translate
 from tests.conftest import KEY, Connect
 from tests.faults.server import FaultServer, Peer, answer
 from tests.key_search import failure
@@ -75,27 +75,29 @@ HTTPX = {
     "WriteError": LOST,
     "WriteTimeout": TIMEOUT,
 }
-# httpx turns these into its own. One that came through would be a mistake, and still be ours.
-HTTPCORE = dict.fromkeys(
-    (
-        "ConnectError",
-        "ConnectTimeout",
-        "ConnectionNotAvailable",
-        "LocalProtocolError",
-        "NetworkError",
-        "PoolTimeout",
-        "ProtocolError",
-        "ProxyError",
-        "ReadError",
-        "ReadTimeout",
-        "RemoteProtocolError",
-        "TimeoutException",
-        "UnsupportedProtocol",
-        "WriteError",
-        "WriteTimeout",
-    ),
-    BROKEN,
-)
+# What httpx has too comes to the same.
+HTTPCORE = {
+    "ConnectionNotAvailable": BROKEN,
+    **{
+        name: HTTPX[name]
+        for name in (
+            "ConnectError",
+            "ConnectTimeout",
+            "LocalProtocolError",
+            "NetworkError",
+            "PoolTimeout",
+            "ProtocolError",
+            "ProxyError",
+            "ReadError",
+            "ReadTimeout",
+            "RemoteProtocolError",
+            "TimeoutException",
+            "UnsupportedProtocol",
+            "WriteError",
+            "WriteTimeout",
+        )
+    },
+}
 OTHERS: list[tuple[Exception, Ours]] = [
     (ValueError("odd"), BROKEN),
     (TimeoutError(), BROKEN),
@@ -161,7 +163,7 @@ def test_translation(error: Exception, ours: Ours) -> None:
         insecure_hosts=(),
     )
     call = Call(Timeouts(), RetryPolicy(), Secret(KEY))
-    call.step = "receive_response_headers"
+    call.request_sent = True
     found = translate(error, call, config)
     assert Ours(type(found), found.request_sent, found.transient) == ours
     assert "127.0.0.1:9" in str(found)

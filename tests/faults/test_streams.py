@@ -515,9 +515,8 @@ def test_garbage_collection_takes_no_lock_of_the_pool(connect: Connect) -> None:
         if isinstance(speaker.client, AsyncSpeechClient):
             return  # tasks take no locks from garbage collection
         listener = Listener(speaker).enter()
-        http = vars(vars(speaker.client)["_wire"])["_http"]
-        (transport,) = http._transport._all
-        lock = transport._pool._optional_thread_lock._lock
+        pool = vars(vars(speaker.client)["_service"])["_transport"]
+        lock = pool._slots._semaphore._cond
         done = threading.Event()
 
         def collect() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 import facade
 from facade import AsyncSpeechClient, RetryPolicy, SpeechClient, Timeouts
-from facade._config import DEFAULT_MAX_AUDIO_BYTES, Config, Secret, secret
+from facade._transport.config import DEFAULT_MAX_AUDIO_BYTES, Config, Secret, secret
 from facade.errors import InvalidRequestError
 
 KEY = "tgp_v1_abcdefghijklmnopqrstuvwxyz"

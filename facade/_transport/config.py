@@ -74,7 +74,7 @@ def secret(given: object) -> Secret | None:
     return Secret(given if isinstance(given, str) else "")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Config:
     """Everything a client was built with, checked."""
 
@@ -180,7 +180,7 @@ def _base_url(given: str | None, insecure_hosts: Collection[str]) -> httpx.URL:
         raise InvalidRequestError(
             f"must be a collection of names, such as ({insecure_hosts!r},)", param="insecure_hosts"
         )
-    if url.scheme == "http" and not _is_loopback(url.host) and url.host not in insecure_hosts:
+    if url.scheme == "http" and not is_loopback(url.host) and url.host not in insecure_hosts:
         raise InvalidRequestError(
             f"{text!r} would send key and text in the clear; use https, or name the host in "
             f"insecure_hosts=({url.host!r},)",
@@ -192,7 +192,8 @@ def _base_url(given: str | None, insecure_hosts: Collection[str]) -> httpx.URL:
     return url
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine itself."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

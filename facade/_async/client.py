@@ -1,0 +1,388 @@
+"""The client."""
+
+import json
+import random
+import sys
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import replace
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
+
+from facade._async.reader import AsyncAudioReader
+from facade._async.stream import AsyncSpeechStream
+from facade._rules.catalogue import read_voices
+from facade._rules.error_mapping import BODY_LIMIT, failure_in_success
+from facade._rules.options import StreamOptions, SynthesizeOptions, takes
+from facade._rules.request import SpeechRequest
+from facade._rules.retry import RetryPolicy
+from facade._transport.call import Call, logger
+from facade._transport.config import DEFAULT_MAX_AUDIO_BYTES, Config, Timeouts, secret
+from facade._transport.waiting_async import Lock, first_place, moved, place, sleep
+from facade.audio import SpeechAudio
+from facade.errors import APIError, InvalidRequestError, SpeechError
+from facade.formats import format_of
+from facade.voices import Voice, VoiceMix
+
+# What only a client or a call needs is loaded there: an import of this package stays quick.
+if TYPE_CHECKING:
+    from facade._transport._async.exchange import AsyncExchange
+
+# Seconds that a live list of voices is believed, also where it could not be had.
+LIST_AGE_S = 300.0
+# A look-up is a courtesy: it is not repeated, and it waits no longer than this many seconds.
+LOOK_UP_S = 5.0
+
+_T = TypeVar("_T")
+
+
+class AsyncSpeechClient:
+    """A client for Together AI's text-to-speech API.
+
+    Build one and share it: it keeps connections open between calls. `SpeechClient` may be used from
+    any number of threads; an `AsyncSpeechClient` belongs to one event loop. Close it when done, or
+    use it in a `with` (`async with`) block.
+
+    A call is tried again when no connection could be made, and on the statuses 429, 500, 502, 503,
+    504 and 520 to 530: 3 attempts within 60 seconds by default, after the wait that the service
+    names or else after 0.5 to 1 s, 1 to 1.5 s, and so on. What may have been processed, and so
+    billed, is not sent again. `RetryPolicy` changes this; its defaults may change in a minor
+    version.
+
+    Args:
+        api_key: The key. By default the environment variable `TOGETHER_API_KEY`.
+        base_url: The address of the service, version included. By default the environment variable
+            `TOGETHER_BASE_URL`, or else `https://api.together.ai/v1`.
+        timeouts: How long to wait for what, in seconds.
+        retry: How often and how long to try again.
+        max_audio_bytes: The largest answer to accept, in bytes after decompression, 256 MiB by
+            default.
+        validate_voices: Whether to refuse voices that the model does not have. Kokoro's are known;
+            a name that is not in the list of another known model is looked up in the service's list
+            once in five minutes; where that cannot be had, and for unknown models, the service
+            decides.
+        headers: Headers to send with every request.
+        httpx_args: Further arguments as `httpx.Client` (`httpx.AsyncClient`) takes them, such as
+            `proxy`, `verify`, `transport`, `http2`, `limits`.
+        insecure_hosts: Hosts, besides this machine, that may be spoken to without TLS.
+
+    Raises:
+        InvalidRequestError: One of these is wrong; `param` says which.
+    """
+
+    _is_closed = False
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
+        max_audio_bytes: int = DEFAULT_MAX_AUDIO_BYTES,
+        validate_voices: bool = True,
+        headers: Mapping[str, str] | None = None,
+        httpx_args: Mapping[str, Any] | None = None,
+        insecure_hosts: Collection[str] = (),
+    ) -> None:
+        key = secret(api_key)
+        del api_key
+        self._config = Config.read(
+            key=key,
+            base_url=base_url,
+            timeouts=timeouts,
+            retry=retry,
+            max_audio_bytes=max_audio_bytes,
+            validate_voices=validate_voices,
+            headers=headers,
+            httpx_args=httpx_args,
+            insecure_hosts=insecure_hosts,
+        )
+        # Where the connections belong: to one process, or to one event loop.
+        self._place = first_place()
+        self._live_voices: dict[str, tuple[float, list[Voice]]] = {}
+        self._build(self._config)
+
+    @takes(SynthesizeOptions)
+    async def synthesize(
+        self,
+        text: str,
+        *,
+        voice: str | Voice | VoiceMix,
+        **options: Unpack[SynthesizeOptions],
+    ) -> SpeechAudio:
+        """Turn text into speech and return the whole of it.
+
+        What is left out is not sent, so the service's own default holds.
+
+        Args:
+            text: What to say. No limit is published; a very long text is better streamed or cut.
+            voice: A voice of the model, by its id, or for Kokoro also a mix: a `VoiceMix`, or its
+                string such as `"af_bella(2)+af_heart(1)"`.
+            **options: Those of `SynthesizeOptions`, which says what each is for.
+
+        Returns:
+            The audio.
+
+        Raises:
+            InvalidRequestError: An argument is wrong, or the model would ignore it; nothing was
+                sent.
+            APIStatusError: The service refused or failed; there is a class for each status.
+            APIConnectionError: No whole answer came; `APITimeoutError` where it came late.
+            APIError: The service answered with an error in place of audio.
+            EmptyAudioError: The service answered with nothing.
+        """
+        self._check_open()
+        request = SpeechRequest.build(
+            text, voice=voice, validate_voices=self._config.validate_voices, **options
+        )
+        call = self._call()
+        await self._check_voice(request)
+        return await self._repeat(call, partial(self._speak, call, request))
+
+    @takes(StreamOptions)
+    def stream(
+        self, text: str, *, voice: str | Voice | VoiceMix, **options: Unpack[StreamOptions]
+    ) -> AsyncSpeechStream:
+        """Turn text into speech and take it while it is being spoken.
+
+        The audio comes as raw samples, the only format that the service streams. The request is
+        sent when the stream's `with` (`async with`) block is entered, or else when the first
+        samples are asked for; until the first audio it is tried again as `synthesize` is.
+
+        Args:
+            text: What to say.
+            voice: As for `synthesize`.
+            **options: Those of `StreamOptions`, which says what each is for.
+
+        Returns:
+            The stream. Iterating over it, or entering it, raises what `synthesize` raises, and
+            `StreamInterruptedError` where the stream ends too early, `MalformedStreamError` where
+            it cannot be read. The audio before that has been handed over.
+
+        Raises:
+            InvalidRequestError: An argument is wrong, or the model would ignore it; nothing was
+                sent.
+        """
+        self._check_open()
+        request = SpeechRequest.build(
+            text, voice=voice, validate_voices=self._config.validate_voices, stream=True, **options
+        )
+        return AsyncSpeechStream(
+            partial(self._open_stream, request),
+            request.expected_format,
+            self._config.max_audio_bytes,
+            self._lost_streams,
+        )
+
+    async def list_voices(self, model: str | None = None) -> list[Voice]:
+        """Ask the service for its voices.
+
+        Args:
+            model: The model whose voices to list; by default those of all models.
+
+        Returns:
+            The voices. Language, gender and grade are filled in for Kokoro.
+
+        Raises:
+            InvalidRequestError: `model` is no name; nothing was sent.
+            APIStatusError: The service refused or failed; there is a class for each status.
+            APIConnectionError: No whole answer came; `APITimeoutError` where it came late.
+            APIError: The answer cannot be read.
+        """
+        self._check_open()
+        if model is not None and not (
+            isinstance(model, str) and model.strip() and model.isprintable()
+        ):
+            raise InvalidRequestError(f"must be the name of a model, not {model!r}", param="model")
+        call = self._call()
+        return await self._repeat(call, partial(self._list, call, model))
+
+    async def aclose(self) -> None:
+        """Close all connections. A closed client cannot be used again."""
+        self._is_closed = True
+        if self._place in (None, place()):
+            await self._close_lost()
+            await self._service.aclose()
+        else:
+            moved(self._config, is_over=True)
+
+    async def __aenter__(self) -> Self:
+        self._check_open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        # A traceback's local variables may show a client that could not be built.
+        where = self._config.base_url if hasattr(self, "_config") else "unfinished"
+        return f"<{type(self).__name__} {where}{' closed' if self._is_closed else ''}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"a {type(self).__name__} holds a key and connections, and cannot be pickled or "
+            "copied; build one where it is needed"
+        )
+
+    # --- one attempt -----------------------------------------------------------------------------
+
+    async def _speak(self, call: Call, request: SpeechRequest) -> SpeechAudio:
+        from facade._generated_client import speech_async
+
+        exchange = await self._begin(call)
+        outer = sys.exception()
+        try:
+            await speech_async(exchange, request.fields())
+            return _audio(exchange, request)
+        except BaseException as error:  # noqa: BLE001 - all are told by their own names
+            failure = await exchange.failed(error, outer)
+        try:
+            raise failure
+        finally:
+            # This frame is in the traceback, and must not hold what holds the traceback.
+            del failure, outer
+
+    async def _read(self, call: Call, request: SpeechRequest) -> AsyncAudioReader:
+        from facade._generated_client import speech_async
+
+        exchange = await self._begin(call)
+        reader = AsyncAudioReader(exchange, request.expected_format)
+        outer = sys.exception()
+        try:
+            await speech_async(exchange, request.fields())
+            await reader.begin()
+            return reader
+        except BaseException as error:  # noqa: BLE001 - all are told by their own names
+            failure = await reader.failed(error, outer)
+        try:
+            raise failure
+        finally:
+            del failure, outer
+
+    async def _list(self, call: Call, model: str | None) -> list[Voice]:
+        from facade._generated_client import voices_async
+
+        exchange = await self._begin(call)
+        outer = sys.exception()
+        try:
+            await voices_async(exchange, model)
+            return _voices(exchange, model)
+        except BaseException as error:  # noqa: BLE001 - all are told by their own names
+            failure = await exchange.failed(error, outer)
+        try:
+            raise failure
+        finally:
+            del failure, outer
+
+    async def _begin(self, call: Call) -> "AsyncExchange":
+        call.begin()
+        await self._come_home()
+        return self._service.exchange(call)
+
+    # --- around the attempts ---------------------------------------------------------------------
+
+    def _call(self, *, is_stream: bool = False) -> Call:
+        config = self._config
+        return Call(config.timeouts, config.retry, config.key, is_stream=is_stream)
+
+    async def _repeat(self, call: Call, attempt: Callable[[], Awaitable[_T]]) -> _T:
+        """Return what `attempt` returns, which is called again as `call.decide` says."""
+        while True:
+            try:
+                return await attempt()
+            except SpeechError as error:
+                wait_s = call.decide(error, random.random())  # noqa: S311 - only spreads load
+                if wait_s is None:
+                    raise
+            await sleep(wait_s)
+
+    async def _open_stream(self, request: SpeechRequest) -> AsyncAudioReader:
+        self._check_open()
+        await self._check_voice(request)
+        call = self._call(is_stream=True)
+        return await self._repeat(call, partial(self._read, call, request))
+
+    async def _check_voice(self, request: SpeechRequest) -> None:
+        if self._config.validate_voices and request.needs_live_voices:
+            request.check_live_voices(await self._voices_of(request.model))
+
+    async def _voices_of(self, model: str) -> list[Voice]:
+        """Return the live list of a model's voices; an empty one where none can be had."""
+        await self._come_home()
+        # One asks, and the others wait for its answer.
+        async with self._look_up_lock:
+            kept = self._live_voices.get(model)
+            if kept is not None and time.monotonic() - kept[0] < LIST_AGE_S:
+                return kept[1]
+            limits = self._config.timeouts
+            limits = replace(limits, total_s=min(LOOK_UP_S, limits.total_s))
+            call = Call(limits, RetryPolicy(attempts=1), self._config.key)
+            try:
+                voices = await self._list(call, model)
+            except SpeechError as error:
+                logger.info("the voices of %s cannot be checked: %s", model, error)
+                voices = []
+            self._live_voices[model] = (time.monotonic(), voices)
+            return voices
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise SpeechError(f"this {type(self).__name__} is closed; build another one")
+
+    def _build(self, config: Config) -> None:
+        from facade._transport._async.exchange import AsyncService
+
+        self._service = AsyncService(config)
+        self._look_up_lock = Lock()
+        self._lost_streams: deque[AsyncAudioReader] = deque()
+
+    async def _come_home(self) -> None:
+        """See that the connections are used where they belong."""
+        here = place()
+        if self._place not in (None, here):
+            self._build(moved(self._config, is_over=False))
+        self._place = here
+        await self._close_lost()
+
+    async def _close_lost(self) -> None:
+        """Close what streams left behind that were never closed."""
+        while True:
+            try:
+                lost = self._lost_streams.popleft()
+            except IndexError:
+                return
+            await lost.aclose()
+
+
+def _audio(exchange: "AsyncExchange", request: SpeechRequest) -> SpeechAudio:
+    """Return a whole answer as audio in the format that it is in."""
+    content, headers = exchange.content, exchange.call.headers
+    failure = failure_in_success(headers, content[: BODY_LIMIT + 1])
+    if failure is not None:
+        raise failure
+    return SpeechAudio(
+        content=content,
+        format=format_of(content, request.expected_format),
+        request_id=exchange.call.shown("x-request-id"),
+    )
+
+
+def _voices(exchange: "AsyncExchange", model: str | None) -> list[Voice]:
+    content, headers = exchange.content, exchange.call.headers
+    try:
+        return read_voices(json.loads(content), model)
+    except (ValueError, RecursionError) as error:
+        raise APIError(
+            f"the list of voices cannot be read: {error}",
+            body=content[:BODY_LIMIT].decode(errors="replace"),
+            request_id=headers.get("x-request-id"),
+            cf_ray=headers.get("cf-ray"),
+        ) from error

@@ -1,0 +1,206 @@
+# Made from facade/_async/stream.py by `make generate`; edit that one.
+"""Speech while it is being spoken: an iterator of samples."""
+
+import os
+import sys
+import warnings
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from facade._rules.words import WordTiming
+from facade._sync.reader import AudioReader
+from facade.audio import SpeechAudio, atomic_file, header_for, needs_header
+from facade.errors import APIConnectionError, SpeechError
+from facade.formats import AudioFormat
+
+
+class SpeechStream:
+    """Speech while it is being spoken: an iterator of `bytes`, each of whole samples.
+
+    Use it in an `with` block, which sends the request, waits for the first audio, and at its
+    end closes the connection if the stream was left early. Without one, the request is sent when
+    the first samples are asked for, and a stream that is left early must be closed by hand.
+
+    Iterate over it, or `save` it, or `read` it whole: one of the three, once.
+    """
+
+    def __init__(
+        self,
+        open_reader: Callable[[], AudioReader],
+        form: AudioFormat,
+        max_audio_bytes: int,
+        lost: deque[AudioReader],
+    ) -> None:
+        self._open_reader = open_reader
+        self._format = form
+        self._max_audio_bytes = max_audio_bytes
+        self._lost = lost
+        self._reader: AudioReader | None = None
+        self._use = ""
+
+    @property
+    def format(self) -> AudioFormat:
+        """What the samples are; known before the first of them."""
+        return self._format
+
+    @property
+    def words(self) -> Sequence[WordTiming]:
+        """When each word is spoken, as far as that has come; it comes with `alignment="word"`."""
+        return self._reader.decoder.words if self._reader else ()
+
+    @property
+    def bytes_received(self) -> int:
+        """Bytes of audio so far."""
+        return self._reader.decoder.audio_bytes if self._reader else 0
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds of audio so far, or `None` where the format is not known."""
+        return self._format.pcm_duration_s(self.bytes_received)
+
+    @property
+    def request_id(self) -> str | None:
+        """The answer's `x-request-id`, for questions to the service's support."""
+        return self._reader.exchange.call.shown("x-request-id") if self._reader else None
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the audio to a file as it comes, in constant memory.
+
+        The file appears whole or not at all. Under a name that ends in `.wav` it gets a header with
+        the true sizes; under any other it holds the samples alone.
+
+        Args:
+            path: Where to. The folder must exist.
+
+        Returns:
+            The path.
+
+        Raises:
+            InvalidRequestError: The name says that the file holds something else, or not enough is
+                known of the samples for a header.
+            SpeechError: The stream failed, or its audio has been taken already.
+            OSError: The file cannot be written.
+        """
+        target = Path(path)
+        has_header = needs_header(target, self._format)
+        if has_header:
+            header_for(self._format, 0)
+        self._take("saved")
+        try:
+            with atomic_file(target) as file:
+                # Where the file cannot be, nothing is sent.
+                self._opened()
+                if has_header:
+                    # The size is not known yet; a file that cannot be rewound keeps "to the end".
+                    file.write(header_for(self._format, 0xFFFFFFFF))
+                while (piece := self._next()) is not None:
+                    file.write(piece)
+                if has_header:
+                    self._end_wav(file)
+        finally:
+            self.close()
+        return target
+
+    def read(self) -> SpeechAudio:
+        """Wait for all of the audio and return it, as raw samples.
+
+        Raises:
+            SpeechError: The stream failed, its audio has been taken already, or it is larger than
+                the client's `max_audio_bytes`.
+        """
+        self._take("read")
+        pieces = []
+        try:
+            while (piece := self._next()) is not None:
+                pieces.append(piece)
+                if self.bytes_received > self._max_audio_bytes:
+                    raise APIConnectionError(
+                        f"the audio is larger than max_audio_bytes={self._max_audio_bytes}; "
+                        "iterate over the stream, or save it",
+                        bytes_received=self.bytes_received,
+                        request_id=self.request_id,
+                    )
+        finally:
+            self.close()
+        return SpeechAudio(b"".join(pieces), self._format, self.request_id)
+
+    def close(self) -> None:
+        """Close the connection, if the stream has not come to its end."""
+        self._use = self._use or "closed"
+        if self._reader:
+            self._reader.close()
+
+    def __enter__(self) -> Self:
+        self._opened()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Self:
+        # An iterator gives itself as often as it is asked to (`b"".join` asks twice), and may be
+        # gone on with; only at its end does a second loop have nothing to come.
+        if self._use != "iterated over" or (self._reader and self._reader.is_over):
+            self._take("iterated over")
+        return self
+
+    def __next__(self) -> bytes:
+        self._use = self._use or "iterated over"
+        piece = self._next()
+        if piece is None:
+            raise StopIteration
+        return piece
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._format}, {self.bytes_received} bytes so far>"
+
+    def __del__(self) -> None:
+        # A connection must not be closed here: this may run at any moment in any thread, also while
+        # that thread holds a lock of the pool's. The client closes it at its next call.
+        reader = getattr(self, "_reader", None)
+        if reader is not None and not reader.is_over:
+            reader.exchange.hang_up()
+            self._lost.append(reader)
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
+
+    def _opened(self) -> AudioReader:
+        if self._reader is None:
+            if self._use == "closed":
+                self._take("opened")
+            self._reader = self._open_reader()
+        return self._reader
+
+    def _next(self) -> bytes | None:
+        reader = self._reader or self._opened()
+        outer = sys.exception()
+        try:
+            return reader.next()
+        except BaseException as error:  # noqa: BLE001 - all are told by their own names
+            failure = reader.failed(error, outer)
+        try:
+            raise failure
+        finally:
+            # This frame is in the traceback, and must not hold what holds the traceback.
+            del failure, outer
+
+    def _take(self, use: str) -> None:
+        if self._use:
+            raise SpeechError(
+                f"this stream has been {self._use}, and its audio comes only once; call stream() "
+                "again, or keep what read() returns"
+            )
+        self._use = use
+
+    def _end_wav(self, file: BinaryIO) -> None:
+        if file.seekable():
+            file.write(b"\0" * (self.bytes_received % 2))
+            file.seek(0)
+            file.write(header_for(self._format, self.bytes_received))

@@ -1,0 +1,1 @@
+"""Connections, and one exchange over them."""

@@ -1,0 +1,301 @@
+"""The service, and one exchange with it."""
+
+import json as json_format
+import time
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Protocol
+
+import httpcore
+import httpx
+
+from facade._rules.error_mapping import BODY_LIMIT, failure_from_status
+from facade._transport._async.pool import (
+    AsyncAnswer,
+    AsyncForeignTransport,
+    AsyncPool,
+    AsyncSharedConnection,
+)
+from facade._transport.body import Body
+from facade._transport.call import Call
+from facade._transport.config import Config
+from facade._transport.exceptions import ClosedError, ours
+from facade._transport.logs import forget, keep_out_of_logs
+from facade._transport.route import route
+from facade._transport.waiting_async import checkpoint
+
+# Seconds that the body of a failure is waited for: the status alone says most of it.
+FAILURE_BODY_S = 5.0
+# After the end mark of a stream the rest of its body is read, so that its connection can be used
+# again: no more than so many bytes, and for no more than so many seconds.
+_REST_BYTES = 64 * 1024
+_REST_S = 0.25
+
+# For a success the generated functions would parse the body, and stumble over what real servers
+# send. For this they parse nothing: the exchange keeps the answer.
+_UNPARSED = httpx.Response(204)
+
+
+class _Transport(Protocol):
+    @property
+    def is_closed(self) -> bool: ...
+
+    async def send(self, call: Call, request: Any) -> AsyncAnswer: ...
+
+    async def aclose(self) -> None: ...
+
+
+class AsyncService:
+    """The service as one client knows it: the way to it, and what every request to it has.
+
+    Attributes:
+        config: What the client was built with.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        keep_out_of_logs(config)
+        self._route = route(config)
+        url = config.base_url
+        self._headers = [
+            ("Host", url.netloc.decode()),
+            ("Accept", "*/*"),
+            ("Connection", "keep-alive"),
+            *config.headers.items(),
+        ]
+        self._core_headers = [(name.encode(), value.encode()) for name, value in self._headers]
+        self._urls: dict[str, httpcore.URL] = {}
+        self._transport: _Transport
+        if self._route.transport is not None:
+            self._transport = AsyncForeignTransport(self._route.transport)
+        elif self._route.http2:
+            self._transport = AsyncSharedConnection(self._route)
+        else:
+            self._transport = AsyncPool(self._route, self._url("").origin)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether its connections have been closed for good."""
+        return self._transport.is_closed
+
+    def exchange(self, call: Call) -> "AsyncExchange":
+        """Return what sends the one request of an attempt at a call."""
+        return AsyncExchange(self, call)
+
+    async def send(
+        self,
+        call: Call,
+        method: str,
+        path: str,
+        params: Mapping[str, Any],
+        headers: Mapping[str, str],
+        content: bytes,
+    ) -> AsyncAnswer:
+        """Send a request; return its answer, the body of it still to come."""
+        key = self.config.key
+        if self._route.transport is not None:
+            url = self.config.base_url.join(self._target(path, params))
+            own = [*self._headers, ("Authorization", f"Bearer {key}"), *headers.items()]
+            request: Any = httpx.Request(
+                method,
+                url,
+                headers=own,
+                content=content,
+                extensions={"timeout": call.httpx_timeouts()},
+            )
+        else:
+            own_core = [
+                *self._core_headers,
+                (b"Authorization", b"Bearer " + key.encode()),
+                *((name.encode(), value.encode()) for name, value in headers.items()),
+            ]
+            if content:
+                own_core.append((b"Content-Length", b"%d" % len(content)))
+            request = httpcore.Request(
+                method,
+                self._url(self._target(path, params)),
+                headers=own_core,
+                content=content,
+                extensions={"timeout": call.httpcore_timeouts()},
+            )
+        return await self._transport.send(call, request)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        forget(self.config)
+        await self._transport.aclose()
+
+    def _target(self, path: str, params: Mapping[str, Any]) -> str:
+        target = self.config.base_url.raw_path.decode().rstrip("/") + path
+        query = self._route.params.merge(params)
+        return f"{target}?{query}" if query else target
+
+    def _url(self, target: str) -> httpcore.URL:
+        url = self._urls.get(target)
+        if url is None:
+            base = self.config.base_url
+            url = httpcore.URL(
+                scheme=base.raw_scheme, host=base.raw_host, port=base.port, target=target
+            )
+            if "?" not in target:
+                self._urls[target] = url
+        return url
+
+
+class AsyncExchange:
+    """One request and its answer: what the generated functions take for their httpx client.
+
+    Attributes:
+        content: The body of the answer, where it is taken whole.
+    """
+
+    def __init__(self, service: AsyncService, call: Call) -> None:
+        self.call = call
+        self.content = b""
+        self._service = service
+        self._config = service.config
+        self._answer: AsyncAnswer | None = None
+        self._pieces: AsyncIterator[bytes] | None = None
+        self._is_counted = False
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        json: Any = None,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        """Send the request, and take in the answer: the whole of it, or the head of a stream.
+
+        Raises:
+            APIStatusError: The status is not 200.
+            APIConnectionError: The answer is too large, or cannot be decompressed.
+            Exception: Whatever the transport raises.
+        """
+        call = self.call
+        content = b"" if json is None else _json(json)
+        call.method, call.path = method.upper(), self._config.base_url.path.rstrip("/") + url
+        answer = self._answer = await self._service.send(
+            call, call.method, url, params or {}, headers or {}, content
+        )
+        call.status = answer.status
+        call.headers = {
+            name.decode("latin-1").lower(): value.decode("latin-1")
+            for name, value in answer.headers
+        }
+        if call.status != 200:
+            raise await self._failure()
+        if not call.is_stream:
+            body = Body(call, self._config, self._config.max_audio_bytes)
+            body.expect(call.headers.get("content-length", ""))
+            self.content = await self._read(body)
+            await self.aclose()
+            return _UNPARSED
+        body = Body(call, self._config, None)
+        if body.is_plain and answer.connection is not None:
+            # Our end of the connection keeps the time. To take it as it is costs half as much.
+            self._pieces = answer.body
+        else:
+            self._is_counted = True
+            self._pieces = self._inflated(body)
+        return _UNPARSED
+
+    async def next(self) -> bytes | None:
+        """Wait for the next piece of a stream; return `None` at its end.
+
+        Raises:
+            APIConnectionError: It cannot be decompressed.
+            Exception: Whatever the transport raises.
+        """
+        assert self._pieces is not None  # noqa: S101 - the answer has come
+        try:
+            piece = await anext(self._pieces)
+        except StopAsyncIteration:
+            return None
+        if not self._is_counted:
+            self.call.bytes_received += len(piece)
+        return piece
+
+    async def read_rest(self) -> None:
+        """Read what is left of a stream behind its end mark, within bounds, and close it."""
+        self.call.wait_for("read_s", _REST_S)
+        size = 0
+        try:
+            while size < _REST_BYTES and (piece := await self.next()) is not None:
+                size += len(piece)
+        except Exception:  # noqa: BLE001, S110
+            # The audio is whole; the connection is closed with what is wrong with it.
+            pass
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Give the connection back where the answer was read to its end; else close it."""
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            await answer.aclose()
+            self.call.log()
+
+    def hang_up(self) -> None:
+        """Tell the service that nobody listens any more, without a lock and without waiting."""
+        if self._answer is not None and self._answer.connection is not None:
+            self._answer.connection.hang_up()
+
+    async def failed(self, error: BaseException, outer: BaseException | None) -> BaseException:
+        """Close the exchange that `error` has ended; return what to raise in its place."""
+        if self._answer is None:
+            self.call.log()
+        await self.aclose()
+        if self._service.is_closed and isinstance(error, httpcore.NetworkError):
+            closed = ClosedError("the client has been closed")
+            closed.__cause__ = error
+            error = closed
+        return ours(error, self.call, self._config, outer)
+
+    async def _read(self, body: Body) -> bytes:
+        pieces = []
+        assert self._answer is not None  # noqa: S101 - it has come
+        async for chunk in self._answer.body:
+            for piece in body.take(chunk):
+                pieces.append(piece)
+                if not body.is_plain:
+                    await checkpoint()
+        body.finish()
+        return b"".join(pieces)
+
+    async def _inflated(self, body: Body) -> AsyncIterator[bytes]:
+        """Give a stream's body as it was before it was compressed."""
+        assert self._answer is not None  # noqa: S101 - it has come
+        async for chunk in self._answer.body:
+            for piece in body.take(chunk):
+                yield piece
+                if not body.is_plain:
+                    self.call.go_on()
+                    await checkpoint()
+        body.finish()
+
+    async def _failure(self) -> BaseException:
+        """Read the body of a failure, as far as it is worth, and return the exception for it."""
+        assert self._answer is not None  # noqa: S101 - it has come
+        call, said = self.call, bytearray()
+        call.wait_for("read_s", min(FAILURE_BODY_S, max(call.left_s(), 0)))
+        try:
+            body = Body(call, self._config, 16 * BODY_LIMIT)
+            async for chunk in self._answer.body:
+                for piece in body.take(chunk):
+                    said += piece
+                if len(said) >= BODY_LIMIT:
+                    break
+        except Exception:  # noqa: BLE001, S110
+            # The status says what happened; a body that breaks off only says less.
+            pass
+        status = call.status or 0
+        failure = failure_from_status(status, call.headers, bytes(said), now=time.time())
+        assert failure is not None  # noqa: S101 - the status is not 200
+        return failure
+
+
+def _json(document: Any) -> bytes:
+    return json_format.dumps(
+        document, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+    ).encode()

@@ -1,0 +1,237 @@
+"""Sockets for the asynchronous client; `network_sync` is its synchronous twin.
+
+This is written twice because it differs: a thread waits in the system, a task in its event loop.
+What is built upon it is written once.
+"""
+
+import os
+import select
+import socket
+from collections.abc import Iterable
+from contextlib import suppress
+from ssl import SSLContext, SSLError
+from typing import Any, cast
+
+import anyio
+import httpcore
+from anyio.abc import ByteStream, SocketAttribute
+from anyio.lowlevel import checkpoint as checkpoint
+from anyio.streams.tls import TLSAttribute, TLSStream
+
+from facade._rules.http1 import AnswerEnd
+from facade._transport.call import Call
+
+# What is sent at once; of more than this, an answer may come before the end.
+_PIECE = 64 * 1024
+
+
+class Backend(httpcore.AsyncNetworkBackend):
+    """Connects, each step within the time of the call that is connected for."""
+
+    def __init__(self, *, tls_layers: int, is_shared: bool) -> None:
+        """Make a backend.
+
+        Args:
+            tls_layers: How often a connection is wrapped in TLS before a request may be sent.
+            is_shared: Whether a connection carries several calls at once.
+        """
+        self._tls_layers = tls_layers
+        self._is_shared = is_shared
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: Any = None,  # noqa: ASYNC109 - httpcore's
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        call: Call = timeout
+        call.peer = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        try:
+            with anyio.fail_after(call.connecting_s()):
+                stream = await anyio.connect_tcp(host, port)
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout from error
+        except OSError as error:
+            raise httpcore.ConnectError from error
+        return Stream(stream, self._tls_layers, is_shared=self._is_shared)
+
+
+class Stream(httpcore.AsyncNetworkStream):
+    """Our end of a connection. Every wait is cut to the time of the call that waits.
+
+    Attributes:
+        end: Finds the end of the answer that is coming in; `None` where a connection carries
+            several calls at once, or is being made.
+    """
+
+    def __init__(self, stream: ByteStream, tls_layers: int, *, is_shared: bool) -> None:
+        self._stream = stream
+        self._tls_layers = tls_layers
+        self._is_shared = is_shared
+        self._is_ready = tls_layers == 0
+        self._process = os.getpid()
+        self._early: bytes | None = None
+        self.end: AnswerEnd | None = None
+
+    async def read(self, max_bytes: int, timeout: Any = None) -> bytes:  # noqa: ASYNC109
+        call: Call = timeout
+        if self._early is not None:
+            data, self._early = self._early, None
+        else:
+            seconds = call.reading_s() if self._is_ready else call.connecting_s()
+            data = await self._receive(max_bytes, seconds)
+        if self._is_ready:
+            if data:
+                call.has_answer = True
+                if self.end is not None:
+                    self.end.feed(data)
+            call.note_arrival()
+        return data
+
+    async def _receive(self, max_bytes: int, seconds: float) -> bytes:
+        try:
+            with anyio.move_on_after(seconds):
+                return await self._stream.receive(max_bytes)
+        except anyio.EndOfStream:
+            return b""
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError, SSLError) as error:
+            raise httpcore.ReadError from error
+        raise httpcore.ReadTimeout
+
+    async def write(self, buffer: bytes, timeout: Any = None) -> None:  # noqa: ASYNC109
+        call: Call = timeout
+        if not buffer:
+            return
+        if not self._is_ready:
+            await self._send(buffer, call.connecting_s())
+            return
+        call.request_sent = True
+        if not self._is_shared:
+            self.end = AnswerEnd()
+        if len(buffer) <= _PIECE or self._is_shared:
+            await self._send(buffer, call.writing_s())
+            return
+        await self._write_large(buffer, call)
+
+    async def _send(self, buffer: bytes, seconds: float) -> None:
+        try:
+            with anyio.move_on_after(seconds):
+                await self._stream.send(buffer)
+                return
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError, SSLError) as error:
+            raise httpcore.WriteError from error
+        raise httpcore.WriteTimeout
+
+    async def _write_large(self, buffer: bytes, call: Call) -> None:
+        """Send what takes a while, and stop where an answer comes first: it is a refusal."""
+        failure: Exception | None = None
+
+        async def send() -> None:
+            nonlocal failure
+            try:
+                for start in range(0, len(buffer), _PIECE):
+                    await self._send(buffer[start : start + _PIECE], call.writing_s())
+            except (httpcore.WriteError, httpcore.WriteTimeout) as error:
+                failure = error
+            tasks.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(send)
+            try:
+                self._early = await self._stream.receive()
+            except anyio.EndOfStream:
+                self._early = b""
+            except (anyio.BrokenResourceError, anyio.ClosedResourceError, SSLError):
+                failure = httpcore.WriteError()
+            tasks.cancel_scope.cancel()
+        if self._early is not None:
+            failure = httpcore.WriteError("the answer came before the request was sent")
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                del failure
+
+    async def start_tls(
+        self,
+        ssl_context: SSLContext,
+        server_hostname: str | None = None,
+        timeout: Any = None,  # noqa: ASYNC109
+    ) -> httpcore.AsyncNetworkStream:
+        call: Call = timeout
+        call.is_in_handshake = True
+        try:
+            with anyio.fail_after(call.connecting_s()):
+                inner = await TLSStream.wrap(
+                    self._stream,
+                    server_side=False,
+                    hostname=server_hostname,
+                    ssl_context=ssl_context,
+                    standard_compatible=False,
+                )
+        except BaseException as error:
+            with anyio.CancelScope(shield=True):
+                await self._stream.aclose()
+            if isinstance(error, TimeoutError):
+                raise httpcore.ConnectTimeout from error
+            if isinstance(error, anyio.EndOfStream | anyio.BrokenResourceError | OSError):
+                raise httpcore.ConnectError from error
+            raise
+        call.is_in_handshake = False
+        return Stream(inner, self._tls_layers - 1, is_shared=self._is_shared)
+
+    async def is_quiet(self) -> bool:
+        """Whether nothing has come that nobody asked for, as far as only this end can see it."""
+        if self.end is not None and self.end.has_surplus:
+            return False
+        if self.get_extra_info("ssl_object") is None:
+            return True
+        # What has come and is not decrypted yet shows by being read, which here never waits.
+        with suppress(anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            with anyio.move_on_after(0):
+                self._early = await self._stream.receive()
+            return self._early is None
+        return False
+
+    def hang_up(self) -> None:
+        """Tell the other side that nobody listens any more, without a lock and without waiting.
+
+        Does nothing where a connection carries other calls too, and in a child of the process that
+        made the connection: it would end the parent's calls.
+        """
+        if not self._is_shared and self._process == os.getpid():
+            with suppress(Exception):  # its loop has ended
+                self.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+
+    async def aclose(self) -> None:
+        # A child of the process that made the connection has no part in that process's loop.
+        if self._process == os.getpid():
+            await self._stream.aclose()
+
+    def get_extra_info(self, info: str) -> Any:
+        if info == "ssl_object":
+            return self._stream.extra(TLSAttribute.ssl_object, None)  # noqa: S610 - no Django
+        if info == "socket":
+            return self._stream.extra(SocketAttribute.raw_socket, None)  # noqa: S610
+        if info == "is_readable":
+            connection = self._stream.extra(SocketAttribute.raw_socket, None)  # noqa: S610
+            return _is_readable(connection)
+        return None
+
+
+def _is_readable(connection: socket.socket | None) -> bool:
+    """Whether something has come, or the other side has closed."""
+    if connection is None or connection.fileno() < 0:
+        return True
+    if not hasattr(select, "poll"):
+        return bool(select.select([connection], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def our_end(response: httpcore.Response) -> Stream:
+    """Return our end of the connection that an answer comes over."""
+    return cast("Stream", response.extensions["network_stream"])

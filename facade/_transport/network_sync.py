@@ -1,0 +1,214 @@
+"""Sockets for the synchronous client; `network_async` is its asynchronous twin.
+
+This is written twice because it differs: a thread waits in the system, a task in its event loop.
+What is built upon it is written once.
+"""
+
+import os
+import selectors
+import socket
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from ssl import SSLContext, SSLWantReadError, SSLWantWriteError
+from typing import Any, cast
+
+import httpcore
+
+from facade._rules.http1 import AnswerEnd
+from facade._transport.call import Call
+
+# What is sent at once; of more than this, an answer may come before the end.
+_PIECE = 64 * 1024
+
+
+class Backend(httpcore.NetworkBackend):
+    """Connects, each step within the time of the call that is connected for."""
+
+    def __init__(self, *, tls_layers: int, is_shared: bool) -> None:
+        """Make a backend.
+
+        Args:
+            tls_layers: How often a connection is wrapped in TLS before a request may be sent.
+            is_shared: Whether a connection carries several calls at once.
+        """
+        self._tls_layers = tls_layers
+        self._is_shared = is_shared
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: Any = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        call: Call = timeout
+        call.peer = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        addresses = _resolve(host, port, call)
+        failure: Exception = httpcore.ConnectError("the host has no address")
+        for tried, address in enumerate(addresses):
+            # A silent address leaves time for those behind it.
+            share = call.connecting_s() / (len(addresses) - tried)
+            try:
+                stream = httpcore.SyncBackend().connect_tcp(address, port, timeout=share)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+            else:
+                return Stream(stream, self._tls_layers, is_shared=self._is_shared)
+        try:
+            raise failure
+        finally:
+            del failure
+
+
+def _resolve(host: str, port: int, call: Call) -> list[str]:
+    """Return the addresses of a host.
+
+    A system that looks a name up cannot be told to stop, so it is asked in a thread that nobody
+    waits for beyond the call's time.
+    """
+    answers: SimpleQueue[list[str] | OSError] = SimpleQueue()
+
+    def ask() -> None:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            answers.put(list(dict.fromkeys(str(address[4][0]) for address in found)))
+        except OSError as error:
+            answers.put(error)
+
+    if _is_address(host):
+        return [host]
+    threading.Thread(target=ask, name=f"look up {host}", daemon=True).start()
+    try:
+        answer = answers.get(timeout=call.connecting_s())
+    except Empty:
+        raise httpcore.ConnectTimeout(f"nobody says which address {host} has") from None
+    if isinstance(answer, OSError):
+        raise httpcore.ConnectError(str(answer)) from answer
+    return answer
+
+
+def _is_address(host: str) -> bool:
+    for family in (socket.AF_INET, socket.AF_INET6):
+        with suppress(OSError):
+            socket.inet_pton(family, host)
+            return True
+    return False
+
+
+class Stream(httpcore.NetworkStream):
+    """Our end of a connection. Every wait is cut to the time of the call that waits.
+
+    Attributes:
+        end: Finds the end of the answer that is coming in; `None` where a connection carries
+            several calls at once, or is being made.
+    """
+
+    def __init__(self, stream: httpcore.NetworkStream, tls_layers: int, *, is_shared: bool) -> None:
+        self._stream = stream
+        self._tls_layers = tls_layers
+        self._is_shared = is_shared
+        self._is_ready = tls_layers == 0
+        self._process = os.getpid()
+        self._early: bytes | None = None
+        self.end: AnswerEnd | None = None
+
+    def read(self, max_bytes: int, timeout: Any = None) -> bytes:
+        call: Call = timeout
+        if not self._is_ready:
+            return self._stream.read(max_bytes, call.connecting_s())
+        if self._early is None:
+            data = self._stream.read(max_bytes, call.reading_s())
+        else:
+            data, self._early = self._early, None
+        if data:
+            call.has_answer = True
+            if self.end is not None:
+                self.end.feed(data)
+        call.note_arrival()
+        return data
+
+    def write(self, buffer: bytes, timeout: Any = None) -> None:
+        call: Call = timeout
+        if not self._is_ready:
+            self._stream.write(buffer, call.connecting_s())
+            return
+        call.request_sent = True
+        if not self._is_shared:
+            self.end = AnswerEnd()
+        if len(buffer) <= _PIECE:
+            self._stream.write(buffer, call.writing_s())
+            return
+        connection, tls = self.get_extra_info("socket"), self.get_extra_info("ssl_object")
+        if tls is not None and tls is not connection:
+            # TLS inside TLS, which only goes through httpcore's own end.
+            for start in range(0, len(buffer), _PIECE):
+                self._stream.write(buffer[start : start + _PIECE], call.writing_s())
+            return
+        try:
+            self._write_large(connection, memoryview(buffer), call)
+        except TimeoutError as error:
+            raise httpcore.WriteTimeout(str(error)) from error
+        except OSError as error:
+            raise httpcore.WriteError(str(error)) from error
+
+    def _write_large(self, connection: socket.socket, rest: memoryview, call: Call) -> None:
+        """Send what takes a while, and stop where an answer comes first: it is a refusal."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(connection, selectors.EVENT_READ | selectors.EVENT_WRITE)
+            while rest:
+                ready = sum(events for _, events in selector.select(call.writing_s()))
+                if not ready:
+                    raise httpcore.WriteTimeout("nothing more is taken")
+                if ready & selectors.EVENT_READ:
+                    connection.settimeout(0)
+                    # Over TLS there may be something to read that is no answer.
+                    with suppress(BlockingIOError, SSLWantReadError, SSLWantWriteError):
+                        self._early = connection.recv(_PIECE)
+                        raise httpcore.WriteError("the answer came before the request was sent")
+                if ready & selectors.EVENT_WRITE:
+                    connection.settimeout(call.writing_s())
+                    rest = rest[connection.send(rest[:_PIECE]) :]
+
+    def start_tls(
+        self, ssl_context: SSLContext, server_hostname: str | None = None, timeout: Any = None
+    ) -> httpcore.NetworkStream:
+        call: Call = timeout
+        call.is_in_handshake = True
+        inner = self._stream.start_tls(ssl_context, server_hostname, call.connecting_s())
+        call.is_in_handshake = False
+        return Stream(inner, self._tls_layers - 1, is_shared=self._is_shared)
+
+    def is_quiet(self) -> bool:
+        """Whether nothing has come that nobody asked for, as far as only this end can see it."""
+        if self.end is not None and self.end.has_surplus:
+            return False
+        tls = self.get_extra_info("ssl_object")
+        return tls is None or not tls.pending()
+
+    def hang_up(self) -> None:
+        """Tell the other side that nobody listens any more, without a lock and without waiting.
+
+        Does nothing where a connection carries other calls too, and in a child of the process that
+        made the connection: it would end the parent's calls.
+        """
+        if not self._is_shared and self._process == os.getpid():
+            # A thread that waits here for something to come goes on with nothing.
+            with suppress(OSError):
+                socket.socket.shutdown(self.get_extra_info("socket"), socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        if self._process == os.getpid():
+            with suppress(OSError):
+                socket.socket.shutdown(self.get_extra_info("socket"), socket.SHUT_RDWR)
+        self._stream.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+def our_end(response: httpcore.Response) -> Stream:
+    """Return our end of the connection that an answer comes over."""
+    return cast("Stream", response.extensions["network_stream"])
