@@ -156,6 +156,8 @@ def _redacted(fact: Any, key: str) -> Any:
 def _reason(error: BaseException) -> str:
     """Return what an exception says: that of the system underneath, where it says more."""
     for seen in _chain(error, None):
+        if isinstance(seen, ClosedError):
+            return str(seen)
         if isinstance(seen, OSError) and not isinstance(seen, ssl.SSLError) and seen.errno:
             # The event loop has other words for the same.
             is_lookup = isinstance(seen, socket.gaierror)

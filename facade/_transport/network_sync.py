@@ -158,19 +158,19 @@ class Stream(httpcore.NetworkStream):
         """Send what takes a while, and stop where an answer comes first: it is a refusal."""
         with selectors.DefaultSelector() as selector:
             selector.register(connection, selectors.EVENT_READ | selectors.EVENT_WRITE)
+            connection.settimeout(0)
             while rest:
                 ready = sum(events for _, events in selector.select(call.writing_s()))
                 if not ready:
                     raise httpcore.WriteTimeout("nothing more is taken")
+                # Over TLS either may turn out to be nothing yet.
                 if ready & selectors.EVENT_READ:
-                    connection.settimeout(0)
-                    # Over TLS there may be something to read that is no answer.
-                    with suppress(BlockingIOError, SSLWantReadError, SSLWantWriteError):
+                    with suppress(BlockingIOError, SSLWantReadError):
                         self._early = connection.recv(_PIECE)
                         raise httpcore.WriteError("the answer came before the request was sent")
                 if ready & selectors.EVENT_WRITE:
-                    connection.settimeout(call.writing_s())
-                    rest = rest[connection.send(rest[:_PIECE]) :]
+                    with suppress(BlockingIOError, SSLWantWriteError):
+                        rest = rest[connection.send(rest[:_PIECE]) :]
 
     def start_tls(
         self, ssl_context: SSLContext, server_hostname: str | None = None, timeout: Any = None
