@@ -13,6 +13,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp, Message
 
+from tests.emulator.contract import SERVED, contract
 from tests.emulator.listening import Heard, listen, read_file, read_raw
 from together_emulator.app import create_app
 from together_emulator.engine import Engine
@@ -410,7 +411,6 @@ def test_a_key_is_asked_for(emulator_url: str, path: str, header: str | None) ->
         ("POST", "/voices", 405),
         ("GET", "/models", 404),
         ("GET", "/voices/", 404),
-        ("POST", "/v1/audio/speech", 404),  # below the base URL, which has the prefix already
     ],
 )
 def test_what_is_not_served(api: httpx.Client, method: str, path: str, status: int) -> None:
@@ -418,6 +418,57 @@ def test_what_is_not_served(api: httpx.Client, method: str, path: str, status: i
     assert response.status_code == status
     error_of(response)
     assert ("allow" in response.headers) == (status == 405)
+
+
+@pytest.mark.parametrize("path", ["/audio/speech", "/voices"])
+def test_a_client_that_adds_the_version_to_the_url_that_has_it_is_told(
+    api: httpx.Client, emulator_url: str, path: str
+) -> None:
+    response = api.get("/v1" + path)
+    assert response.status_code == 404
+    assert error_of(response)["message"] == (
+        f"/v1/v1{path} has /v1 twice: the client adds it by itself, so its base URL is "
+        + emulator_url.removesuffix("/v1")
+    )
+
+
+def test_the_realtime_websocket_is_refused_in_words(api: httpx.Client) -> None:
+    headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+    response = api.get("/audio/speech/websocket", headers=headers)
+    assert response.status_code == 404
+    assert error_of(response)["message"] == "this emulator has no realtime WebSocket"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_its_health_is_told_without_a_key(emulator_url: str, method: str) -> None:
+    for root in (emulator_url, emulator_url.removesuffix("/v1")):
+        response = httpx.request(method, root + "/health")
+        assert response.status_code == 200
+        assert response.text == ('{"status":"ok"}' if method == "GET" else "")
+
+
+def test_the_contract_is_served_without_a_key_and_leads_back_here(emulator_url: str) -> None:
+    assert contract() == json.loads(SERVED.read_bytes()), "run `make generate`"
+    for root in (emulator_url, emulator_url.removesuffix("/v1")):
+        assert httpx.get(root + "/openapi.json").json() == {
+            **contract(),
+            "servers": [{"url": emulator_url}],
+        }
+
+
+def test_what_is_the_emulators_own_is_not_logged() -> None:
+    async def ask() -> list[dict[str, Any]]:
+        transport = httpx.ASGITransport(create_app())
+        async with httpx.AsyncClient(transport=transport, base_url="http://emulator") as client:
+            for path in ("/health", "/v1/openapi.json", "/emulator/requests", "/emulator/faults"):
+                assert (await client.get(path)).status_code == 200
+            assert (await client.get("/healthy")).status_code == 401
+            records: list[dict[str, Any]] = (await client.get("/emulator/requests")).json()[
+                "requests"
+            ]
+            return records
+
+    assert [record["path"] for record in asyncio.run(ask())] == ["/healthy"]
 
 
 def test_every_answer_has_a_request_id_of_its_own(api: httpx.Client) -> None:

@@ -3,8 +3,9 @@
 import asyncio
 import json
 import socket
+from dataclasses import fields
 from http.client import HTTPConnection
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -34,7 +35,16 @@ from facade import (
 )
 from tests.emulator.conftest import emulator_process
 from tests.emulator.streaming import data_of, read_stream
-from together_emulator.fault import ERROR_BODIES, ERROR_EVENTS, EVENT_STYLES, Fault
+from together_emulator.fault import (
+    ERROR_BODIES,
+    ERROR_EVENTS,
+    EVENT_STYLES,
+    ErrorBody,
+    ErrorEvent,
+    EventStyle,
+    Fault,
+    FaultOptions,
+)
 
 TEXT = "We were away a year ago."
 STREAM = {
@@ -109,21 +119,21 @@ def test_each_body_of_an_error_is_typed_by_its_status(
 
 
 @pytest.mark.parametrize(
-    ("fault", "seconds"),
+    ("fault", "header", "seconds"),
     [
-        ("status=429", 0.075),
-        ("status=429; reset=7.5", 7.5),
-        ("status=429; retry-after=12", 12),
-        ("status=503; retry-after=3", 3),
+        ("status=429", "x-ratelimit-reset", "0.075"),
+        ("status=429; reset=7.5", "x-ratelimit-reset", "7.5"),
+        ("status=429; retry-after=12", "retry-after", "12"),
+        ("status=503; retry-after=3", "retry-after", "3"),
     ],
 )
 def test_the_wait_that_a_limit_names(
-    kind: str, emulator_url: str, fault: str, seconds: float
+    kind: str, emulator_url: str, fault: str, header: str, seconds: str
 ) -> None:
     with pytest.raises(APIStatusError) as caught:
         say(kind, emulator_url, fault)
-    assert getattr(caught.value, "retry_after_s", seconds) == pytest.approx(seconds)
-    assert "retry-after" in caught.value.headers or "x-ratelimit-reset" in caught.value.headers
+    assert caught.value.headers[header] == seconds
+    assert caught.value.retry_after_s == float(seconds)
 
 
 @pytest.mark.parametrize(
@@ -290,6 +300,8 @@ def test_an_abort_touches_no_other_connection_and_is_logged_as_broken() -> None:
         *("abort", "abort=-1"),
         *("delay-audio=601", "delay-audio=nan", "delay-audio", "no-end-mark=1", "at=0", "sse=x"),
         *("error-event", "retry-after", "status=500; extra=1"),
+        *("at=3", "body=html", "message=x", "retry-after=1", "reset=1", "delay-audio=0"),
+        *("status=500; no-end-mark", "redirect=/; sse=cr", "error-event=named; bad-base64"),
     ],
 )
 def test_a_fault_that_does_not_exist_is_refused(api: httpx.Client, fault: str) -> None:
@@ -301,11 +313,20 @@ def test_a_fault_that_does_not_exist_is_refused(api: httpx.Client, fault: str) -
 
 
 def test_a_fault_is_printed_as_it_is_asked_for() -> None:
-    text = "status=429; retry-after=Wed, 21 Oct 2015 07:28:00 GMT; no-end-mark; delay-audio=0.5"
+    text = "status=429; retry-after=Wed, 21 Oct 2015 07:28:00 GMT; delay-audio=0.5"
     fault = Fault.parse(text)
     assert fault.retry_after == "Wed, 21 Oct 2015 07:28:00 GMT"
-    assert Fault.parse(str(fault)) == fault
-    assert str(Fault()) == ""
+    assert str(fault) == text
+    assert str(Fault.parse(" no-end-mark;at = 3 ; bad-base64;")) == "no-end-mark; bad-base64; at=3"
+    assert str(Fault.parse("")) == ""
+    assert repr(Fault.parse("bad-base64; at=3")) == "Fault(bad_base64=True, at=3)"
+
+
+def test_the_names_that_type_checkers_know_are_those_that_there_are() -> None:
+    assert FaultOptions.__annotations__.keys() == {field.name for field in fields(Fault)}
+    assert set(get_args(ErrorBody)) == ERROR_BODIES.keys()
+    assert set(get_args(ErrorEvent)) == ERROR_EVENTS.keys()
+    assert set(get_args(EventStyle)) == EVENT_STYLES.keys()
 
 
 def test_faults_may_wait_for_the_next_requests() -> None:
@@ -324,10 +345,17 @@ def test_faults_may_wait_for_the_next_requests() -> None:
         assert httpx.post(control, json=asked).status_code == 204
         assert httpx.delete(control).status_code == 204
         assert api.get("/voices").status_code == 200
-        for wrong in (b"", b"{}x", b"1", b"[1]", b'[{"status": "x"}]', b"[" * 100_000):
-            refused = httpx.post(control, content=wrong)
+        no_list = "a JSON list of faults is expected"
+        for body, message in (
+            *((body, no_list) for body in (b"", b"{}x", b"1", b"{}", b"[1]", b"[[]]", b"[" * 9999)),
+            (b"[{}]", "say what is to go wrong"),
+            (b'[{"status": "x"}]', "status must be an integer from 200 to 599"),
+            (b'[{"status": 500}, {"at": 3}]', "at does nothing alone"),
+        ):
+            refused = httpx.post(control, content=body)
             assert refused.status_code == 400
-            assert refused.json()["error"]["message"]
+            assert refused.json()["error"]["message"].startswith(message)
+        assert httpx.get(control).json() == []
 
 
 def test_a_program_with_faults_has_nothing_to_say() -> None:

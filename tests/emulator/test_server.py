@@ -24,11 +24,74 @@ def test_a_signal_ends_it_cleanly_even_with_an_open_connection(number: signal.Si
         client.get(url + "/voices", headers={"Authorization": "Bearer any"}).raise_for_status()
         process.send_signal(number)
         assert process.wait(20) == 0
-        assert process.communicate() == ("", "")
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.read() == (
+            f"  for together-speech and OpenAI's SDK:  {url}\n"
+            f"  for Together's SDK, which adds /v1:    {url.removesuffix('/v1')}\n"
+        )
+        assert process.stderr.read() == ""
 
 
 def test_it_ends_with_its_standard_input() -> None:
     with emulator_process() as (_, process):
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(20) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+
+
+def test_pages_may_use_it_where_they_are_let() -> None:
+    page = {"Origin": "http://localhost:3000"}
+    preflight = {
+        **page,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization, content-type, x-emulate-fault",
+    }
+    allowed = "access-control-allow-origin"
+    with emulator_process("--cors") as (url, _):
+        asked = httpx.options(url + "/audio/speech", headers=preflight)
+        assert asked.status_code == 200
+        assert asked.headers[allowed] == "*"
+        assert "x-emulate-fault" in asked.headers["access-control-allow-headers"]
+        refused = httpx.post(url + "/audio/speech", headers=page)
+        assert (refused.status_code, refused.headers[allowed]) == (401, "*")
+        assert "x-request-id" in refused.headers["access-control-expose-headers"]
+        assert len(httpx.get(url[:-3] + "/emulator/requests").json()["requests"]) == 1
+    with emulator_process("--cors", "http://a.invalid", page["Origin"]) as (url, _):
+        for origin, answer in ((page["Origin"], page["Origin"]), ("http://b.invalid", None)):
+            response = httpx.get(url + "/voices", headers={"Origin": origin})
+            assert response.headers.get(allowed) == answer
+    with emulator_process() as (url, _):
+        assert allowed not in httpx.get(url + "/voices", headers=page).headers
+
+
+@pytest.mark.parametrize("origin", ["localhost:3000", "http://localhost:3000/", "file:///x"])
+def test_an_origin_that_is_none_is_a_usage_error(origin: str) -> None:
+    done = run("-m", "together_emulator", "--cors", origin)
+    assert done.returncode == 2
+    assert f"'{origin}' is not an origin" in done.stderr
+
+
+def test_what_clients_do_fills_no_terminal() -> None:
+    """A client that goes away, and one that wants a WebSocket."""
+    # Short enough to be kept, and so to be at hand all at once.
+    fields = {"model": "hexgrad/Kokoro-82M", "input": "We were away a year ago, " * 2}
+    body = {**fields, "voice": "af_heart", "response_format": "raw", "stream": True}
+    headers = {"Authorization": "Bearer any"}
+    with emulator_process() as (url, process):
+        request = httpx.Request("POST", url + "/audio/speech", json=body, headers=headers)
+        head = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
+        sent = f"POST /v1/audio/speech HTTP/1.1\r\n{head}\r\n".encode() + request.content
+        with httpx.Client() as client:
+            assert client.send(request).status_code == 200
+        for _ in range(20):
+            with socket.create_connection((request.url.host, request.url.port or 0)) as connection:
+                connection.sendall(sent)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1] + [0] * 7))
+        websocket = {**headers, "Connection": "Upgrade", "Upgrade": "websocket"}
+        assert httpx.get(url + "/audio/speech/websocket", headers=websocket).status_code == 404
         assert process.stdin is not None
         process.stdin.close()
         assert process.wait(20) == 0

@@ -209,6 +209,19 @@ def test_a_client_that_goes_away_stops_its_speech() -> None:
             assert len(stream(api).content) > 48000
 
 
+def test_who_asks_on_an_open_connection_sees_a_stream_settled_that_was_left(
+    emulator_url: str,
+) -> None:
+    """Such a question may be read at the same time as the end of the stream's connection."""
+    with httpx.Client() as asking:
+        report = httpx.URL(emulator_url).join("/emulator/requests")
+        asking.get(report)
+        for _ in range(20):
+            with slow_reader(emulator_url, body(input=LONG, stream=True)) as pieces:
+                read_audio(pieces)
+            assert asking.get(report).json()["requests"][-1]["state"] == "broken"
+
+
 WORDS = TEXT.replace(".", "").split()
 
 
