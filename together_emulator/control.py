@@ -32,7 +32,9 @@ def control_routes(log: RequestLog, faults: Faults) -> list[Route]:
         return Response(status_code=204)
 
     async def unused(_request: Request) -> Response:
-        return JSONResponse([fault.options() for fault in faults.unused()])
+        # ASCII only: a message may hold a lone surrogate, which UTF-8 cannot carry.
+        listed = json.dumps([fault.options() for fault in faults.unused()])
+        return Response(listed, media_type="application/json")
 
     async def prepare(request: Request) -> Response:
         faults.add(_faults(await read_body(request)))

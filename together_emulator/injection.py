@@ -154,7 +154,6 @@ class _FaultySend:
             await self._send(message)
             await self._pause(self._fault.delay_audio)
         while self._is_stream and self._fault.only_comments and not self._is_over:
-            self._happened()
             await self._write(b": still alive\n\n")
             await self._pause(_COMMENTS_EVERY_S)
 

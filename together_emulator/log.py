@@ -20,7 +20,7 @@ CONTROL = "/emulator"
 HEALTH = ("/health", "/v1/health")
 DOCUMENT = ("/openapi.json", "/v1/openapi.json")
 
-# A closed connection takes three or four to reach the one that waits for its end.
+# Of the event loop: a closed connection takes three or four to reach who waits for its end.
 _TURNS = 10
 
 # Whatever may carry a key.

@@ -138,7 +138,9 @@ class SpeechEmulator:
             asked = {**({} if repr(times) == "1" else {"times": times}), **fault}
             call = ", ".join(f"{name}={value!r}"[:80] for name, value in asked.items())
             raise ValueError(f"fail_next({call}): {error}") from None
-        self._call("POST", "/faults", json.dumps([wanted.options()] * times))
+        status, answer = self._call("POST", "/faults", json.dumps([wanted.options()] * times))
+        if status != 204:
+            raise ValueError(json.loads(answer)["error"]["message"])
 
     def reset(self) -> None:
         """Forget the requests so far, and the faults that still wait."""

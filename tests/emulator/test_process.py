@@ -179,6 +179,15 @@ def test_a_fault_that_cannot_happen_is_refused_in_words(
     assert emulator.unused_faults == []
 
 
+def test_faults_of_any_text_wait_unless_they_are_too_long(emulator: SpeechEmulator) -> None:
+    emulator.fail_next(status=500, message="half a surrogate: \ud800")
+    assert emulator.unused_faults == [Fault(status=500, message="half a surrogate: \ud800")]
+    emulator.reset()
+    with pytest.raises(ValueError, match="the body is larger than 1048576 bytes"):
+        emulator.fail_next(1000, status=500, message="x" * 2000)
+    assert emulator.unused_faults == []
+
+
 def test_a_fault_is_unused_until_it_has_happened(emulator: SpeechEmulator) -> None:
     emulator.fail_next(status=HTTPStatus.TOO_MANY_REQUESTS, retry_after=2)
     emulator.fail_next(2, error_event="failed", at=9)
