@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "emulator.md"
 
 MORE = """
@@ -114,8 +116,22 @@ def test_there_is_no_such_switch(together_emulator):
 """
 
 
-def run(folder: Path, test: str, *options: str) -> str:
-    folder.joinpath("test_application.py").write_text(test)
+NOTHING = """
+import sys
+
+
+def test_nothing_is_imported():
+    assert "together_emulator.pytest_plugin" in sys.modules
+    ours = {"together_emulator.process", "facade", "together_openapi", "stamina", "httpx"}
+    theirs = {"numpy", "starlette", "uvicorn", "soxr", "http.client"}
+    assert not sys.modules.keys() & (ours | theirs)
+"""
+
+
+def run(folder: Path, *options: str, **tests: str) -> str:
+    """Run tests, given by the names of their modules, in a folder; return what pytest says."""
+    for name, source in tests.items():
+        folder.joinpath(f"{name}.py").write_text(source, encoding="utf-8")
     # Of the plugins that are installed here, a fresh project has ours.
     others = ("cacheprovider", "schemathesis", "anyio", "hypothesispytest", "socket")
     switches = [f"-pno:{name}" for name in others]
@@ -130,24 +146,38 @@ def run(folder: Path, test: str, *options: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_what_the_documentation_shows_runs(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A project of somebody else's, and what pytest says of its tests."""
+    folder = tmp_path_factory.mktemp("project")
     text = DOCUMENTATION.read_text(encoding="utf-8")
     snippets = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     assert len(snippets) == 3
-    # What is no test runs when the module is imported.
-    said = run(tmp_path, "\n".join(snippets))
-    assert "2 passed" in said, said
-    assert tmp_path.joinpath("hello.wav").stat().st_size > 10_000
+    # What is no test in them runs when the module is imported.
+    documented = "\n".join(snippets)
+    return folder, run(folder, test_documented=documented, test_more=MORE, test_wrong=WRONG)
 
 
-def test_every_fixture(tmp_path: Path) -> None:
-    said = run(tmp_path, MORE)
-    assert "11 passed" in said, said
+def test_what_the_documentation_shows_runs(project: tuple[Path, str]) -> None:
+    folder, said = project
+    assert len(re.findall(r"^test_documented\.py::\w+.* PASSED", said, re.MULTILINE)) == 2, said
+    assert folder.joinpath("hello.wav").stat().st_size > 10_000
 
 
-def test_a_fault_that_has_not_happened_is_an_error(tmp_path: Path) -> None:
-    said = run(tmp_path, WRONG)
-    assert "3 passed, 3 errors" in said, said
+def test_every_fixture(project: tuple[Path, str]) -> None:
+    _, said = project
+    assert len(re.findall(r"^test_more\.py::\w+.* PASSED", said, re.MULTILINE)) == 11, said
+
+
+def test_a_fault_that_has_not_happened_is_an_error(project: tuple[Path, str]) -> None:
+    _, said = project
+    errors = ("too_much", "what_cannot_happen_there", "no_such_switch[no]")
+    found = re.findall(
+        r"^test_wrong\.py::test_(?:it_asks_for|there_is)_(\S+) ERROR", said, re.MULTILINE
+    )
+    assert found == list(errors), said
+    assert "test_the_next_one_is_not_disturbed PASSED" in said
+    assert said.splitlines()[-1].count("16 passed, 3 errors") == 1, said
     left = "of what fail_next() asked for, this has not happened: "
     assert said.count(left) == 2
     assert f"{left}Fault(status=503). No request came for it, " in said
@@ -156,21 +186,16 @@ def test_a_fault_that_has_not_happened_is_an_error(tmp_path: Path) -> None:
 
 
 def test_without_the_client_its_fixtures_are_skipped_in_words(tmp_path: Path) -> None:
-    tmp_path.joinpath("conftest.py").write_text("import sys\nsys.modules['facade'] = None\n")
-    said = run(tmp_path, "def test_it_speaks(speech_client): pass", "-rs")
+    said = run(
+        tmp_path,
+        "-rs",
+        conftest="import sys\nsys.modules['facade'] = None\n",
+        test_application="def test_it_speaks(speech_client): pass",
+    )
     assert "1 skipped" in said, said
     assert "needs the client of together-speech" in said
 
 
 def test_it_costs_nothing_until_it_is_used(tmp_path: Path) -> None:
-    test = """
-import sys
-
-def test_nothing_is_imported():
-    assert "together_emulator.pytest_plugin" in sys.modules
-    ours = {"together_emulator.process", "facade", "together_openapi", "stamina", "httpx"}
-    theirs = {"numpy", "starlette", "uvicorn", "soxr", "http.client"}
-    assert not sys.modules.keys() & (ours | theirs)
-"""
-    said = run(tmp_path, test)
+    said = run(tmp_path, test_application=NOTHING)
     assert "1 passed" in said, said

@@ -4,11 +4,13 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import httpx
 import pytest
 
 from tests.emulator.conftest import emulator_process
+from together_emulator.__main__ import main
 from together_emulator.server import listen
 
 
@@ -33,16 +35,7 @@ def test_a_signal_ends_it_cleanly_even_with_an_open_connection(number: signal.Si
         assert process.stderr.read() == ""
 
 
-def test_it_ends_with_its_standard_input() -> None:
-    with emulator_process() as (_, process):
-        assert process.stdin is not None
-        process.stdin.close()
-        assert process.wait(20) == 0
-        assert process.stderr is not None
-        assert process.stderr.read() == ""
-
-
-def test_pages_may_use_it_where_they_are_let() -> None:
+def test_pages_may_use_it_where_they_are_let(emulator_url: str) -> None:
     page = {"Origin": "http://localhost:3000"}
     preflight = {
         **page,
@@ -59,23 +52,20 @@ def test_pages_may_use_it_where_they_are_let() -> None:
         assert (refused.status_code, refused.headers[allowed]) == (401, "*")
         assert "x-request-id" in refused.headers["access-control-expose-headers"]
         assert len(httpx.get(url[:-3] + "/emulator/requests").json()["requests"]) == 1
-    with emulator_process("--cors", "http://a.invalid", page["Origin"]) as (url, _):
-        for origin, answer in ((page["Origin"], page["Origin"]), ("http://b.invalid", None)):
-            response = httpx.get(url + "/voices", headers={"Origin": origin})
-            assert response.headers.get(allowed) == answer
-    with emulator_process() as (url, _):
-        assert allowed not in httpx.get(url + "/voices", headers=page).headers
+    assert allowed not in httpx.get(emulator_url + "/voices", headers=page).headers
 
 
 @pytest.mark.parametrize("origin", ["localhost:3000", "http://localhost:3000/", "file:///x"])
-def test_an_origin_that_is_none_is_a_usage_error(origin: str) -> None:
-    done = run("-m", "together_emulator", "--cors", origin)
-    assert done.returncode == 2
-    assert f"'{origin}' is not an origin" in done.stderr
+def test_an_origin_that_is_none_is_a_usage_error(
+    origin: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["--cors", origin])
+    assert f"'{origin}' is not an origin" in capsys.readouterr().err
 
 
-def test_what_clients_do_fills_no_terminal() -> None:
-    """A client that goes away, and one that wants a WebSocket."""
+def test_it_ends_with_its_standard_input_and_what_clients_do_fills_no_terminal() -> None:
+    """They go away, want a WebSocket, and ask for answers that are cut."""
     # Short enough to be kept, and so to be at hand all at once.
     fields = {"model": "hexgrad/Kokoro-82M", "input": "We were away a year ago, " * 2}
     body = {**fields, "voice": "af_heart", "response_format": "raw", "stream": True}
@@ -86,6 +76,11 @@ def test_what_clients_do_fills_no_terminal() -> None:
         sent = f"POST /v1/audio/speech HTTP/1.1\r\n{head}\r\n".encode() + request.content
         with httpx.Client() as client:
             assert client.send(request).status_code == 200
+            for fault in ("cut=10", "abort=10"):
+                cut = {**headers, "x-emulate-fault": fault}
+                for path, method in (("/audio/speech", "POST"), ("/voices", "GET")):
+                    with pytest.raises(httpx.TransportError):
+                        client.request(method, url + path, json=body, headers=cut)
         for _ in range(20):
             with socket.create_connection((request.url.host, request.url.port or 0)) as connection:
                 connection.sendall(sent)
@@ -128,26 +123,42 @@ def test_the_listening_socket_lets_asyncio_switch_nagle_off() -> None:
         assert listener.proto == socket.IPPROTO_TCP
 
 
-def test_a_port_in_use_is_one_clear_line(emulator_url: str) -> None:
+@pytest.fixture
+def _signals() -> Iterator[None]:
+    """What a program does with signals is not left behind."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_signals")
+def test_a_port_in_use_is_one_clear_line(
+    emulator_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     port = str(httpx.URL(emulator_url).port)
-    done = run("-m", "together_emulator", "--port", port)
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert done.stderr == (
-        f"together_emulator: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
+    assert main(["--port", port]) == 1
+    assert capsys.readouterr() == (
+        "",
+        f"together_emulator: cannot listen on 127.0.0.1 port {port}: Address already in use\n",
     )
 
 
-def test_a_host_that_does_not_exist_is_one_clear_line() -> None:
-    done = run("-m", "together_emulator", "--host", "256.0.0.1")
-    assert done.returncode == 1
-    assert done.stderr.startswith("together_emulator: cannot listen on 256.0.0.1 port 0: ")
-    assert done.stderr.count("\n") == 1
+@pytest.mark.usefixtures("_signals")
+def test_a_host_that_does_not_exist_is_one_clear_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--host", "256.0.0.1"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("together_emulator: cannot listen on 256.0.0.1 port 0: ")
+    assert said.count("\n") == 1
 
 
 @pytest.mark.parametrize("port", ["65536", "-1", "http"])
-def test_a_port_that_is_none_is_a_usage_error(port: str) -> None:
-    assert run("-m", "together_emulator", f"--port={port}").returncode == 2
+def test_a_port_that_is_none_is_a_usage_error(
+    port: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main([f"--port={port}"])
+    assert "argument --port: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("module", ["espeakng_loader", "starlette", "numpy"])
