@@ -30,12 +30,14 @@ lint: $(VENV)/.dev ## ruff and mypy
 
 generate: $(VENV)/.dev ## rebuild generated/ from openapi.yaml and contract/overlay.yaml
 	$(PY) -m contract.generate
+	$(PY) -m tests.emulator.contract
 
 check: $(VENV)/.dev ## regenerate elsewhere and fail when generated/ differs
 	$(PY) -m contract.generate --check
 
 vendor: $(VENV)/.dev ## take in a new contract, SPEC=file-or-URL, and rebuild all that follows from it
 	$(PY) -m contract.vendor '$(SPEC)'
+	$(PY) -m tests.emulator.contract
 
 BASE ?= origin/main
 FORMAT ?= text

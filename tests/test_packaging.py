@@ -77,6 +77,7 @@ def test_the_wheels_top_level_is_three_packages_each_typed(wheel: Path) -> None:
     packages = {"facade", "together_emulator", "together_openapi"}
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == packages
     assert {f"{package}/py.typed" for package in packages} <= set(names)
+    assert "together_emulator/openapi.json" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 

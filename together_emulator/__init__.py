@@ -5,18 +5,21 @@ that it prints; or use `SpeechEmulator`, or in tests the fixtures of
 `together_emulator.pytest_plugin`.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from together_emulator.fault import Fault
     from together_emulator.process import SpeechEmulator
+    from together_emulator.record import Record
 
-__all__ = ["SpeechEmulator"]
+__all__ = ["Fault", "Record", "SpeechEmulator"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     # pytest imports this package at every start, and most test runs need nothing of it.
-    if name == "SpeechEmulator":
-        from together_emulator.process import SpeechEmulator
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from together_emulator import fault, process, record
 
-        return SpeechEmulator
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    homes = {"Fault": fault, "Record": record, "SpeechEmulator": process}
+    return getattr(homes[name], name)

@@ -1,6 +1,7 @@
 """``python -m together_emulator``: serve the API on this machine."""
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 
@@ -18,6 +19,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--port", type=_port_number, default=0, help="port to listen on (default: any free one)"
     )
     parser.add_argument(
+        "--cors",
+        nargs="*",
+        type=_origin,
+        metavar="ORIGIN",
+        help="let web pages use it: those of these origins, such as http://localhost:3000, "
+        "or all where none is named",
+    )
+    parser.add_argument(
         "--exit-with-stdin",
         action="store_true",
         help="stop at the end of standard input, and so with the process that holds it",
@@ -31,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "(its speech engine has wheels for glibc Linux, macOS and Windows, none for musl)"
         )
     try:
-        serve(options.host, options.port, exit_with_stdin=options.exit_with_stdin)
+        cors = ["*"] if options.cors == [] else options.cors or ()
+        serve(options.host, options.port, exit_with_stdin=options.exit_with_stdin, cors=cors)
     except StartError as error:
         return _fail(str(error))
     return 0
@@ -42,6 +52,15 @@ def _port_number(text: str) -> int:
     if not 0 <= port <= 65535:
         raise argparse.ArgumentTypeError("not from 0 to 65535")
     return port
+
+
+def _origin(text: str) -> str:
+    if text != "*" and not re.fullmatch(r"https?://[^/\s]+", text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not an origin: scheme, host and port without a path, "
+            "such as http://localhost:3000"
+        )
+    return text
 
 
 def _fail(message: str) -> int:

@@ -1,14 +1,14 @@
 """The API as an ASGI application."""
 
 import uuid
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import aclosing
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -20,9 +20,8 @@ from together_emulator.body import read_body
 from together_emulator.catalogue import models
 from together_emulator.control import control_routes
 from together_emulator.errors import ApiError, quoted
-from together_emulator.fault import Fault
-from together_emulator.injection import InjectFaults
-from together_emulator.log import CONTROL, LogRequests, RequestLog
+from together_emulator.injection import Faults, InjectFaults
+from together_emulator.log import LogRequests, RequestLog, is_own
 from together_emulator.record import Record
 from together_emulator.request import parse_request
 from together_emulator.stream import SpeechStream
@@ -31,7 +30,9 @@ from together_emulator.voice_list import voice_list
 
 
 def create_app(
-    at_once: int | None = None, reset: Callable[[Scope], None] = lambda _scope: None
+    at_once: int | None = None,
+    reset: Callable[[Scope], None] = lambda _scope: None,
+    cors: Collection[str] = (),
 ) -> ASGIApp:
     """The application, serving each path with and without ``/v1``.
 
@@ -40,24 +41,26 @@ def create_app(
             to 4.
         reset: Resets the connection of a request, for the fault ``abort``; without it the server
             closes the connection.
+        cors: The origins of web pages that may use it, such as ``http://localhost:3000``; ``*``
+            stands for all.
 
     Raises:
         EngineError: The speech engine cannot be started.
     """
     log = RequestLog()
-    waiting: deque[Fault] = deque()
-    faults = Middleware(InjectFaults, waiting=waiting, reset=reset)
+    faults = Faults()
+    injection = Middleware(InjectFaults, faults=faults, reset=reset)
     app = Starlette(
         routes=[
             *(
-                Route(prefix + path, endpoint, methods=[method], middleware=[faults])
+                Route(prefix + path, endpoint, methods=[method], middleware=[injection])
                 for path, endpoint, method in (
                     ("/audio/speech", _speech, "POST"),
                     ("/voices", _voices, "GET"),
                 )
                 for prefix in ("/v1", "")
             ),
-            *control_routes(log, waiting),
+            *control_routes(log, faults),
         ],
         middleware=[Middleware(LogRequests, log=log), Middleware(_Authentication)],
         exception_handlers={
@@ -69,8 +72,19 @@ def create_app(
     )
     app.router.redirect_slashes = False
     app.state.stage = Stage(at_once)
-    # Around everything, so that answers to crashes have the header as well.
-    return _RequestId(app)
+    app.state.log = log
+    # Around everything, so that answers to crashes have their headers as well.
+    return _RequestId(_for_pages(app, cors) if cors else app)
+
+
+def _for_pages(app: ASGIApp, origins: Collection[str]) -> ASGIApp:
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=["x-request-id", "retry-after", "x-ratelimit-reset", "cf-ray"],
+    )
 
 
 async def _speech(request: Request) -> Response:
@@ -79,6 +93,8 @@ async def _speech(request: Request) -> Response:
     record.note_body(body)
     speech = parse_request(body, record.warnings)
     record.accept(speech.model, len(speech.script.written))
+    log: RequestLog = request.app.state.log
+    log.count(record)
     stage: Stage = request.app.state.stage
     if speech.is_streamed:
         return SpeechStream(speech, stream_options(request.headers), stage, record)
@@ -111,11 +127,15 @@ async def _refused(_request: Request, error: Exception) -> Response:
 
 async def _not_served(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
-    message = (
-        f"{request.url.path} does not take {request.method}"
-        if error.status_code == 405
-        else f"there is no {request.url.path}"
-    )
+    path = request.url.path
+    message = f"there is no {path}"
+    if error.status_code == 405:
+        message = f"{path} does not take {request.method}"
+    elif request.headers.get("upgrade", "").lower() == "websocket":
+        message = "this emulator has no realtime WebSocket"
+    elif path.startswith("/v1/v1/"):
+        root = str(request.base_url).rstrip("/")
+        message = f"{path} has /v1 twice: the client adds it by itself, so its base URL is {root}"
     return _answer(ApiError(error.status_code, message), error.headers)
 
 
@@ -134,7 +154,7 @@ class _Authentication:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"].startswith(CONTROL + "/"):
+        if is_own(scope["path"]):
             await self._app(scope, receive, send)
             return
         scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")

@@ -3,14 +3,55 @@
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from difflib import get_close_matches
+from typing import Any, Literal, TypedDict
 
 from together_emulator.errors import ApiError, quoted
 
 MAX_DELAY_S = 600.0
 
+ErrorBody = Literal[
+    "contract",
+    "error-type",
+    "string",
+    "message",
+    "text",
+    "html",
+    "empty",
+    "null",
+    "list",
+    "bad-utf8",
+    "deep",
+    "huge",
+]
+ErrorEvent = Literal["failed", "typed", "object", "string", "named"]
+EventStyle = Literal["crlf", "cr", "comments", "fields"]
 
-@dataclass(frozen=True)
+
+class FaultOptions(TypedDict, total=False):
+    """The attributes of a `Fault` as keyword arguments."""
+
+    status: int
+    body: ErrorBody
+    message: str
+    retry_after: str | float
+    reset: str | float
+    redirect: str
+    delay_headers: float
+    delay_audio: float
+    delay_chunks: float
+    cut: int
+    abort: int
+    no_end_mark: bool
+    malformed_event: bool
+    bad_base64: bool
+    error_event: ErrorEvent
+    at: int
+    sse: EventStyle
+    only_comments: bool
+
+
+@dataclass(frozen=True, repr=False)
 class Fault:
     """What goes wrong with one answer; several things can.
 
@@ -39,7 +80,7 @@ class Fault:
     """
 
     status: int | None = None
-    body: str | None = None
+    body: ErrorBody | None = None
     message: str = "a fault that was asked for"
     retry_after: str | None = None
     reset: str | None = None
@@ -52,53 +93,134 @@ class Fault:
     no_end_mark: bool = False
     malformed_event: bool = False
     bad_base64: bool = False
-    error_event: str | None = None
+    error_event: ErrorEvent | None = None
     at: int = 2
-    sse: str | None = None
+    sse: EventStyle | None = None
     only_comments: bool = False
 
     def __str__(self) -> str:
         """What differs from a good answer, in the form that `parse` reads."""
-        values = {
-            field.name.replace("_", "-"): getattr(self, field.name)
+        return "; ".join(
+            _dashed(name) if value is True else f"{_dashed(name)}={value}"
+            for name, value in self.options().items()
+        )
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{name}={value!r}" for name, value in self.options().items())
+        return f"Fault({options})"
+
+    def options(self) -> dict[str, str | float]:
+        """What differs from a good answer, by the names of the attributes."""
+        return {
+            field.name: getattr(self, field.name)
             for field in fields(self)
             if getattr(self, field.name) != field.default
         }
-        return "; ".join(
-            name if value is True else f"{name}={value}" for name, value in values.items()
-        )
 
     @classmethod
     def of(cls, values: Mapping[str, object]) -> "Fault":
-        """A fault from names, with dashes or underscores, and values, as such or as text.
+        """A fault from the names of attributes, with dashes or underscores, and their values.
 
         Raises:
-            ValueError: A name is unknown, or a value out of range.
+            ValueError: There is none, a name is unknown, a value out of range, or something could
+                never happen.
         """
-        fault = cls()
-        for name, value in values.items():
-            key = name.replace("-", "_")
-            if key not in _READERS:
-                names = ", ".join(_READERS).replace("_", "-")
-                raise ValueError(f"there is no fault {quoted(name)}, only {names}")
-            try:
-                read: Any = {key: _READERS[key](value)}
-            except ValueError as error:
-                raise ValueError(f"{name} must be {error}, not {quoted(str(value))}") from None
-            fault = replace(fault, **read)
-        return fault
+        if not values:
+            raise ValueError("say what is to go wrong, such as status=503")
+        return _read(values, str, "give it True")
 
     @classmethod
     def parse(cls, text: str) -> "Fault":
-        """A fault from text such as ``status=429; retry-after=1``.
+        """A fault from text such as ``status=429; retry-after=1``; none if it is empty.
 
         Raises:
-            ValueError: It is malformed.
+            ValueError: It is malformed, or something in it could never happen.
         """
         pairs = [part.partition("=") for part in text.split(";") if part.strip()]
-        return cls.of(
-            {name.strip(): value.strip() if equals else True for name, equals, value in pairs}
+        return _read(
+            {name.strip(): value.strip() if equals else True for name, equals, value in pairs},
+            _dashed,
+            "it takes no value",
         )
+
+
+# What has no effect alone, and what gives it one.
+_NEEDS = {
+    "body": ("status", "redirect"),
+    "message": ("status", "redirect", "error_event"),
+    "retry_after": ("status", "redirect"),
+    "reset": ("status", "redirect"),
+    "at": ("error_event", "malformed_event", "bad_base64"),
+}
+
+# An answer has only one of them.
+_ALTERNATIVES = ("error_event", "malformed_event", "bad_base64")
+
+# What answers in place of the speech, and what happens to its stream.
+_INSTEAD = ("status", "redirect")
+_IN_STREAM = ("no_end_mark", *_ALTERNATIVES, "sse", "only_comments")
+
+
+def _read(values: Mapping[str, object], spelt: Callable[[str], str], switch: str) -> Fault:
+    """A fault whose refusal spells the names as they were asked for.
+
+    Args:
+        values: By name.
+        spelt: How a name is written.
+        switch: How something that has no value is asked for.
+    """
+    read: dict[str, Any] = {}
+    for name, value in values.items():
+        key = name.replace("-", "_")
+        if key not in _READERS:
+            raise ValueError(_unknown(name, spelt))
+        try:
+            read[key] = _READERS[key](value)
+        except _SwitchError:
+            raise ValueError(
+                f"{spelt(key)} is a switch: {switch}, or leave it out; not {_shown(value)}"
+            ) from None
+        except ValueError as error:
+            raise ValueError(f"{spelt(key)} must be {error}, not {_shown(value)}") from None
+    for key, helpers in _NEEDS.items():
+        if key in read and read.keys().isdisjoint(helpers):
+            others = " or ".join(map(spelt, helpers))
+            raise ValueError(f"{spelt(key)} does nothing alone: give {others} with it")
+    _refuse_both(read, _INSTEAD, _IN_STREAM, spelt)
+    for number, one in enumerate(_ALTERNATIVES):
+        _refuse_both(read, [one], _ALTERNATIVES[number + 1 :], spelt)
+    return replace(Fault(), **read)
+
+
+def _refuse_both(
+    read: Mapping[str, object],
+    these: Iterable[str],
+    those: Iterable[str],
+    spelt: Callable[[str], str],
+) -> None:
+    for one in these:
+        for other in those:
+            if one in read and other in read:
+                raise ValueError(
+                    f"{spelt(one)} and {spelt(other)} cannot both happen to one answer: "
+                    "leave one out"
+                )
+
+
+def _unknown(name: str, spelt: Callable[[str], str]) -> str:
+    close = get_close_matches(name.replace("-", "_"), _READERS, 1)
+    advice = (
+        f"did you mean {spelt(close[0])}?" if close else f"only {', '.join(map(spelt, _READERS))}"
+    )
+    return f"there is no fault {quoted(name)}; {advice}"
+
+
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _shown(value: object) -> str:
+    return quoted(value) if isinstance(value, str) else repr(value)[:80]
 
 
 def _json(value: object) -> bytes:
@@ -116,7 +238,7 @@ def _error(error: ApiError) -> Any:
 
 _HTML_PAGE = b"<!DOCTYPE html><html><head><title>Bad gateway</title></head><body></body></html>\n"
 
-ERROR_BODIES: dict[str, Callable[[ApiError], bytes]] = {
+ERROR_BODIES: dict[ErrorBody, Callable[[ApiError], bytes]] = {
     "contract": ApiError.body,
     "error-type": lambda error: _json(
         {"error": _error(error), "error_type": "dynamic_request_limited"}
@@ -134,7 +256,7 @@ ERROR_BODIES: dict[str, Callable[[ApiError], bytes]] = {
 }
 """The bodies of errors, by name."""
 
-ERROR_EVENTS: dict[str, Callable[[ApiError], bytes]] = {
+ERROR_EVENTS: dict[ErrorEvent, Callable[[ApiError], bytes]] = {
     "failed": lambda error: _event(
         {"type": "conversation.item.tts.failed", "error": _error(error)}
     ),
@@ -145,7 +267,7 @@ ERROR_EVENTS: dict[str, Callable[[ApiError], bytes]] = {
 }
 """The events that say that a stream has failed, by name."""
 
-EVENT_STYLES: dict[str, Callable[[bytes], bytes]] = {
+EVENT_STYLES: dict[EventStyle, Callable[[bytes], bytes]] = {
     "crlf": lambda event: event.replace(b"\n", b"\r\n"),
     "cr": lambda event: event.replace(b"\n", b"\r"),
     "comments": lambda event: b": keep-alive\n\n" + event,
@@ -167,9 +289,13 @@ def _header(value: object) -> str:
     return text
 
 
-def _flag(value: object) -> bool:
-    if value not in (True, "true"):
-        raise ValueError("true")
+class _SwitchError(ValueError):
+    """Something that happens or not was given a value."""
+
+
+def _switch(value: object) -> bool:
+    if value is not True and value != "true":
+        raise _SwitchError
     return True
 
 
@@ -188,15 +314,15 @@ def _delay(value: object) -> float:
         seconds = float(str(value))
     except ValueError:
         seconds = -1
-    if not 0 <= seconds <= MAX_DELAY_S:
-        raise ValueError(f"seconds from 0 to {MAX_DELAY_S:g}")
+    if not 0 < seconds <= MAX_DELAY_S:
+        raise ValueError(f"seconds above 0 and at most {MAX_DELAY_S:g}")
     return seconds
 
 
 def _one_of(names: Iterable[str]) -> Callable[[object], str]:
     def read(value: object) -> str:
         if not isinstance(value, str) or value not in names:
-            raise ValueError(", ".join(names))
+            raise ValueError("one of " + ", ".join(map(quoted, names)))
         return value
 
     return read
@@ -214,11 +340,11 @@ _READERS: dict[str, Callable[[object], object]] = {
     "delay_chunks": _delay,
     "cut": _integer(0, 1 << 40),
     "abort": _integer(0, 1 << 40),
-    "no_end_mark": _flag,
-    "malformed_event": _flag,
-    "bad_base64": _flag,
+    "no_end_mark": _switch,
+    "malformed_event": _switch,
+    "bad_base64": _switch,
     "error_event": _one_of(ERROR_EVENTS),
     "at": _integer(1, 1 << 20),
     "sse": _one_of(EVENT_STYLES),
-    "only_comments": _flag,
+    "only_comments": _switch,
 }

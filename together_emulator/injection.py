@@ -2,8 +2,8 @@
 
 import asyncio
 import math
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -23,12 +23,44 @@ _PIECE_BYTES = 16384
 _COMMENTS_EVERY_S = 0.05
 
 
+class Faults:
+    """The faults of the next requests, and those that have come to nothing."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget them all."""
+        self._waiting: list[Fault] = []
+        self._taken: list[Fault] = []
+
+    def add(self, faults: Iterable[Fault]) -> None:
+        """Let these wait for a request each."""
+        self._waiting += faults
+
+    def take(self) -> Fault | None:
+        """The fault of the next request, if there is one."""
+        if not self._waiting:
+            return None
+        fault = self._waiting.pop(0)
+        self._taken.append(fault)
+        return fault
+
+    def happened(self, fault: Fault) -> None:
+        """Say that a fault has changed its answer."""
+        self._taken = [taken for taken in self._taken if taken is not fault]
+
+    def unused(self) -> list[Fault]:
+        """Those that have not happened: their answer had no place for them, or they still wait."""
+        return self._taken + self._waiting
+
+
 class InjectFaults:
     """Gives each request its fault: that of its header, or else the next one that waits."""
 
-    def __init__(self, app: ASGIApp, waiting: deque[Fault], reset: Callable[[Scope], None]) -> None:
+    def __init__(self, app: ASGIApp, faults: Faults, reset: Callable[[Scope], None]) -> None:
         self._app = app
-        self._waiting = waiting
+        self._faults = faults
         self._reset = reset
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -38,9 +70,11 @@ class InjectFaults:
             return
         record: Record = scope["record"]
         record.fault = str(fault)
-        faulty = _FaultySend(fault, receive, send)
+        happened = partial(self._faults.happened, fault)
+        faulty = _FaultySend(fault, receive, send, happened)
         answer = _answer(fault)
         if answer is not None:
+            happened()
             record.note_body(await read_body(Request(scope, receive)))
         try:
             await (answer or self._app)(scope, receive, faulty)
@@ -52,7 +86,7 @@ class InjectFaults:
     def _fault(self, headers: Headers) -> Fault | None:
         text = headers.get(HEADER)
         if text is None:
-            return self._waiting.popleft() if self._waiting else None
+            return self._faults.take()
         try:
             return Fault.parse(text)
         except ValueError as error:
@@ -91,10 +125,13 @@ def _answer(fault: Fault) -> Response | None:
 class _FaultySend:
     """Sends the messages of an answer as its fault wants them."""
 
-    def __init__(self, fault: Fault, receive: Receive, send: Send) -> None:
+    def __init__(
+        self, fault: Fault, receive: Receive, send: Send, happened: Callable[[], None]
+    ) -> None:
         self._fault = fault
         self._receive = receive
         self._send = send
+        self._happened = happened
         self._is_stream = False
         self._is_over = False
         self._has_failed = False
@@ -142,20 +179,28 @@ class _FaultySend:
         """What is sent in place of an event, or of the end mark after which no more comes."""
         fault = self._fault
         if not more and fault.no_end_mark:
+            self._happened()
             return
         if more and is_audio(event):
             self._audio_events += 1
             if self._audio_events == fault.at:
                 if fault.error_event is not None:
                     error = ApiError(500, fault.message)
+                    self._happened()
                     yield ERROR_EVENTS[fault.error_event](error)
                     self._has_failed = True
                 elif fault.malformed_event:
+                    self._happened()
                     event = malformed(event)
                 elif fault.bad_base64:
+                    self._happened()
                     event = spoiled(event)
-        if not self._has_failed:
-            yield event if fault.sse is None else EVENT_STYLES[fault.sse](event)
+        if self._has_failed:
+            return
+        if fault.sse is not None:
+            self._happened()
+            event = EVENT_STYLES[fault.sse](event)
+        yield event
 
     async def _write(self, piece: bytes) -> None:
         limits = [limit for limit in (self._fault.cut, self._fault.abort) if limit is not None]
@@ -164,6 +209,7 @@ class _FaultySend:
         if left > len(piece):
             await self._send({"type": "http.response.body", "body": piece, "more_body": True})
             return
+        self._happened()
         piece = piece[: int(left)]
         await self._send({"type": "http.response.body", "body": piece, "more_body": True})
         raise _Cut
@@ -171,6 +217,7 @@ class _FaultySend:
     async def _pause(self, seconds: float) -> None:
         """Wait, unless the client goes away."""
         if seconds and not self._is_over:
+            self._happened()
             gone = asyncio.create_task(_disconnect(self._receive))
             await asyncio.wait({gone}, timeout=seconds)
             self._is_over = gone.done()

@@ -1,5 +1,6 @@
 """What was asked of the emulator, and what it would have cost."""
 
+import asyncio
 import json
 from collections import Counter, deque
 from collections.abc import Mapping
@@ -14,12 +15,23 @@ MAX_RECORDS = 1000
 """How many requests the log keeps; the counts go on."""
 
 CONTROL = "/emulator"
-"""The path below which the emulator itself is controlled; nothing there is logged."""
+"""The path below which the emulator itself is controlled."""
+
+HEALTH = ("/health", "/v1/health")
+DOCUMENT = ("/openapi.json", "/v1/openapi.json")
+
+# Of the event loop: a closed connection takes three or four to reach who waits for its end.
+_TURNS = 10
 
 # Whatever may carry a key.
 _SECRET = frozenset(
     {"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "api_key"}
 )
+
+
+def is_own(path: str) -> bool:
+    """Whether an address is the emulator's own: it needs no key there, and nothing is logged."""
+    return path.startswith(CONTROL + "/") or path in HEALTH or path in DOCUMENT
 
 
 class RequestLog:
@@ -52,6 +64,11 @@ class RequestLog:
         if record.model is not None:
             self._characters[record.model] += record.characters
 
+    async def catch_up(self) -> None:
+        """Let requests be settled whose clients have gone away before now."""
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+
     def report(self) -> bytes:
         """Everything, as JSON."""
         prices = {name: models()[name].usd_per_million_characters for name in self._characters}
@@ -76,24 +93,59 @@ class LogRequests:
         self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"].startswith(CONTROL + "/"):
+        if is_own(scope["path"]):
             await self._app(scope, receive, send)
             return
         record = self._log.add(scope)
+        client = _Client(receive, record)
 
         async def send_and_note(message: Message) -> None:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
             await send(message)
-            if message["type"] == "http.response.body" and not message.get("more_body"):
-                record.state = "complete"
+            if message.get("more_body"):
+                # Else what is at hand would all be written before it is seen that nobody is there,
+                # and asyncio complains of each piece.
+                await asyncio.sleep(0)
+            elif message["type"] == "http.response.body":
+                record.settle("complete")
 
         try:
-            await self._app({**scope, "record": record}, receive, send_and_note)
+            await self._app({**scope, "record": record}, client.receive, send_and_note)
         finally:
-            if record.state == "open" or record.status == 499:
-                record.state = "broken"
-            self._log.count(record)
+            client.forget()
+            record.settle("broken")
+
+
+class _Client:
+    """Passes on what a client sends, and notes as soon as it goes away."""
+
+    def __init__(self, receive: Receive, record: Record) -> None:
+        self._receive = receive
+        self._record = record
+        self._end: asyncio.Task[None] | None = None
+
+    async def receive(self) -> Message:
+        """The next message, as in ASGI."""
+        if self._end is not None:
+            await asyncio.wait({self._end})
+            return {"type": "http.disconnect"}
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self._record.settle("broken")
+        elif not message.get("more_body"):
+            self._end = asyncio.create_task(self._await_end())
+        return message
+
+    def forget(self) -> None:
+        """Note nothing any more."""
+        if self._end is not None:
+            self._end.cancel()
+
+    async def _await_end(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._record.settle("broken")
 
 
 def _public(pairs: Mapping[str, str]) -> dict[str, str]:

@@ -5,10 +5,21 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Collection
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, Self, TypedDict, Unpack
 
+from together_emulator.fault import Fault, FaultOptions
 from together_emulator.record import Record
+
+MAX_TIMES = 1000
+"""How many faults one `SpeechEmulator.fail_next` may ask for."""
+
+
+class _Report(TypedDict):
+    requests: list[dict[str, Any]]
+    characters: dict[str, int]
+    usd: dict[str, float | None]
 
 
 class SpeechEmulator:
@@ -28,38 +39,63 @@ class SpeechEmulator:
     api_key = "emulator"
 
     def __init__(
-        self, *, host: str = "127.0.0.1", port: int = 0, start_timeout_s: float = 60.0
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        cors: Collection[str] = (),
+        start_timeout_s: float = 60.0,
     ) -> None:
         """Nothing runs until the block is entered.
 
         Args:
             host: The address to listen on.
             port: The port; 0 takes any free one.
+            cors: The origins of web pages that may use it, such as ``http://localhost:3000``;
+                ``*`` stands for all.
             start_timeout_s: How long the start may take, in seconds.
         """
         self._arguments = ["--host", host, "--port", str(port), "--exit-with-stdin"]
+        if cors:
+            self._arguments += ["--cors", *cors]
         self._start_timeout_s = start_timeout_s
         self._process: subprocess.Popen[str] | None = None
         self._errors: IO[str] | None = None
         self._url = ""
 
+    def __repr__(self) -> str:
+        state = "not running" if self._process is None else f"at {self._url}"
+        return f"<SpeechEmulator {state}>"
+
     @property
     def url(self) -> str:
-        """The base URL, which ends in ``/v1``."""
+        """The base URL with ``/v1``: for this package's client and OpenAI's SDK."""
         if self._process is None:
-            raise RuntimeError("the emulator is not running")
+            raise RuntimeError(
+                "the emulator is not running: use it in a with block, or call start()"
+            )
         return self._url
 
     @property
+    def sdk_url(self) -> str:
+        """The base URL without ``/v1``: for Together's SDK, which adds it, and for this client too.
+
+        The paths are served with and without it.
+        """
+        return self.url.removesuffix("/v1")
+
+    @property
     def requests(self) -> list[Record]:
-        """What was asked since the start or the last `reset`: the last 1000, oldest first."""
+        """What was asked since the start or the last `reset`: the last 1000, oldest first.
+
+        A request whose client has gone away before this is read is settled in it.
+        """
         return [Record(**fields) for fields in self._report()["requests"]]
 
     @property
     def characters(self) -> dict[str, int]:
         """The characters that were turned into speech, by model."""
-        counted: dict[str, int] = self._report()["characters"]
-        return counted
+        return self._report()["characters"]
 
     @property
     def usd(self) -> dict[str, float | None]:
@@ -67,23 +103,42 @@ class SpeechEmulator:
 
         None stands for a model without a published price.
         """
-        billed: dict[str, float | None] = self._report()["usd"]
-        return billed
+        return self._report()["usd"]
 
-    def fail_next(self, times: int = 1, **fault: object) -> None:
+    @property
+    def unused_faults(self) -> list[Fault]:
+        """The faults of `fail_next` that have not happened.
+
+        They wait for a request, or a request took them on which they have no effect: no event of a
+        stream fails in an answer that is none, and nothing is cut off behind its end.
+        """
+        return [Fault.of(options) for options in json.loads(self._call("GET", "/faults")[1])]
+
+    def fail_next(self, times: int = 1, **fault: Unpack[FaultOptions]) -> None:
         """Let the next requests fail.
 
-        Requests that ask for a fault by their header are not counted.
+        Requests that ask for a fault by their header are not counted, nor are those without a key.
+        A client that tries again takes the next fault, or an answer where none is left.
 
         Args:
-            times: How many requests.
-            **fault: The attributes of `together_emulator.fault.Fault`, such as ``status=429`` and
-                ``retry_after=1``.
+            times: How many requests, from 1 to 1000.
+            **fault: The attributes of `Fault`, such as ``status=429`` and ``retry_after=1``.
 
         Raises:
-            ValueError: There is no such fault.
+            ValueError: There is no such fault, or it could never happen.
         """
-        status, answer = self._call("POST", "/faults", json.dumps([fault] * times))
+        try:
+            if type(times) is not int or not 1 <= times <= MAX_TIMES:
+                raise ValueError(
+                    f"times must be an integer from 1 to {MAX_TIMES}; to take back what waits, "
+                    "call reset()"
+                )
+            wanted = Fault.of(fault)
+        except ValueError as error:
+            asked = {**({} if repr(times) == "1" else {"times": times}), **fault}
+            call = ", ".join(f"{name}={value!r}"[:80] for name, value in asked.items())
+            raise ValueError(f"fail_next({call}): {error}") from None
+        status, answer = self._call("POST", "/faults", json.dumps([wanted.options()] * times))
         if status != 204:
             raise ValueError(json.loads(answer)["error"]["message"])
 
@@ -160,8 +215,8 @@ class SpeechEmulator:
     ) -> None:
         self.stop()
 
-    def _report(self) -> dict[str, Any]:
-        report: dict[str, Any] = json.loads(self._call("GET", "/requests")[1])
+    def _report(self) -> _Report:
+        report: _Report = json.loads(self._call("GET", "/requests")[1])
         return report
 
     def _call(self, method: str, path: str, body: str | None = None) -> tuple[int, bytes]:

@@ -2,10 +2,13 @@
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields
+from typing import Literal, TypeAlias
 
 from together_emulator.catalogue import models
+
+JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
+State = Literal["open", "complete", "broken"]
 
 MAX_BODY_BYTES = 1 << 16
 """The largest body that is kept."""
@@ -14,7 +17,7 @@ MAX_BODY_DEPTH = 50
 """How deep the body of a request may be nested to be kept."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Record:
     """One request.
 
@@ -24,7 +27,7 @@ class Record:
         path: Without the query.
         query: The query, without a key.
         headers: The headers by their names in lower case, without those that may carry a key.
-        body: The body where it is JSON.
+        body: The body where it is a JSON object of at most 64 KiB; else empty.
         fault: The fault that was asked for.
         warnings: What is ignored of the body: fields that the contract does not know, and options
             that the model does not honour.
@@ -33,8 +36,8 @@ class Record:
         characters: The length of its input, which is what the service bills.
         usd: What that costs by the published price; None where none is published.
         spoken_s: Seconds of audio that were spoken so far.
-        state: ``"open"``, then ``"complete"`` or ``"broken"`` (the client went away, the answer was
-            cut, or the emulator failed).
+        state: ``"open"``, then ``"complete"`` (all of the answer was handed to the network) or
+            ``"broken"`` (the client went away before, the answer was cut, or the emulator failed).
     """
 
     number: int
@@ -42,7 +45,7 @@ class Record:
     path: str
     query: dict[str, str]
     headers: dict[str, str]
-    body: Any = None
+    body: dict[str, JsonValue] = field(default_factory=dict)
     fault: str | None = None
     warnings: list[str] = field(default_factory=list)
     status: int | None = None
@@ -50,15 +53,33 @@ class Record:
     characters: int = 0
     usd: float | None = None
     spoken_s: float = 0.0
-    state: Literal["open", "complete", "broken"] = "open"
+    state: State = "open"
+
+    def __repr__(self) -> str:
+        """What there is to say, without the headers, which nearly all requests have alike."""
+        said = {
+            each.name: getattr(self, each.name) for each in fields(self) if each.name != "headers"
+        }
+        blank = {each.name: each.default for each in fields(self)}
+        shown = (
+            f"{name}={value!r}"
+            for name, value in said.items()
+            if value not in (blank[name], {}, [])
+        )
+        return f"Record({', '.join(shown)})"
 
     def note_body(self, body: bytes) -> None:
-        """Keep the body if it is JSON of a reasonable size."""
+        """Keep the body if it is a JSON object of a reasonable size."""
         if len(body) <= MAX_BODY_BYTES:
             with suppress(ValueError, RecursionError):
                 value = json.loads(body, parse_constant=str)
-                if _depth(value) <= MAX_BODY_DEPTH:
+                if isinstance(value, dict) and _depth(value) <= MAX_BODY_DEPTH:
                     self.body = value
+
+    def settle(self, state: State) -> None:
+        """Say how it ended, unless that is known already."""
+        if self.state == "open":
+            self.state = state
 
     def accept(self, model: str, characters: int) -> None:
         """Note that the request is answered with audio."""

@@ -8,6 +8,7 @@ import socket
 import struct
 import sys
 import threading
+from collections.abc import Collection
 from types import FrameType
 from typing import NoReturn
 
@@ -22,14 +23,17 @@ class StartError(Exception):
     """The server cannot start."""
 
 
-def serve(host: str, port: int, *, exit_with_stdin: bool) -> None:
+def serve(host: str, port: int, *, exit_with_stdin: bool, cors: Collection[str] = ()) -> None:
     """Serve until SIGTERM or SIGINT, and print the base URL as soon as connections are accepted.
+
+    It is the last word of the first line; two more say which client takes it with ``/v1``.
 
     Args:
         host: The address to listen on.
         port: The port, from 0 to 65535; 0 takes any free one.
         exit_with_stdin: Whether to stop at the end of standard input too, which comes when the
             process that holds its other end dies.
+        cors: The origins of web pages that may use it; ``*`` stands for all.
 
     Raises:
         StartError: The speech engine is missing, or the address cannot be used.
@@ -43,7 +47,7 @@ def serve(host: str, port: int, *, exit_with_stdin: bool) -> None:
     listener = listen(host, port)
     server = _Server(
         uvicorn.Config(
-            create_app(reset=lambda scope: server.reset(scope)),
+            create_app(reset=lambda scope: server.reset(scope), cors=cors),
             access_log=False,
             lifespan="off",
             log_level="warning",
@@ -87,8 +91,16 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def _is_worth_saying(record: logging.LogRecord) -> bool:
-    # An answer that is cut on demand is not complete, and that is no news.
-    return record.getMessage() != "ASGI callable returned without completing response."
+    return not record.getMessage().startswith(_NO_NEWS)
+
+
+_NO_NEWS = (
+    # It was cut on demand.
+    "ASGI callable returned without completing response",
+    # The client is told that there is no WebSocket, which installing something does not change.
+    "Unsupported upgrade request",
+    "No supported WebSocket library detected",
+)
 
 
 class _Server(uvicorn.Server):
@@ -97,7 +109,13 @@ class _Server(uvicorn.Server):
         for listener in sockets or ():
             host, port = listener.getsockname()[:2]
             address = f"[{host}]" if ":" in host else host
-            print(f"together_emulator listening on http://{address}:{port}/v1", flush=True)  # noqa: T201
+            root = f"http://{address}:{port}"
+            print(  # noqa: T201
+                f"together_emulator listening on {root}/v1\n"
+                f"  for together-speech and OpenAI's SDK:  {root}/v1\n"
+                f"  for Together's SDK, which adds /v1:    {root}",
+                flush=True,
+            )
 
     def reset(self, scope: Scope) -> None:
         """Reset the connection of a request."""

@@ -35,7 +35,7 @@ def emulator_process(
             assert line.startswith("together_emulator listening on http://"), line
             yield line.split()[-1], process
             process.stdin.close()
-            process.wait(20)
+            assert process.wait(20) == 0
         finally:
             process.kill()
 

@@ -1,4 +1,4 @@
-"""The contract's word on an answer."""
+"""The contract's word on an answer; run as a program, the copy of it that the emulator serves."""
 
 import json
 from functools import cache
@@ -9,7 +9,10 @@ import httpx
 import jsonschema_rs
 from ruamel.yaml import YAML
 
-PATH = Path(__file__).parents[2] / "generated" / "contract.yaml"
+ROOT = Path(__file__).parents[2]
+PATH = ROOT / "generated" / "contract.yaml"
+# A wheel has no YAML reader, and nothing of `generated/` but the package in it.
+SERVED = ROOT / "together_emulator" / "openapi.json"
 
 
 @cache
@@ -58,3 +61,7 @@ def check_answer(response: httpx.Response) -> None:
     else:
         operation = contract()["paths"]["/audio/speech"]["post"]
         assert kind in operation["responses"]["200"]["content"]
+
+
+if __name__ == "__main__":
+    SERVED.write_text(json.dumps(contract(), indent=1, ensure_ascii=False) + "\n", "utf-8")

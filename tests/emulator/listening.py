@@ -2,6 +2,8 @@
 
 import io
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import parselmouth  # type: ignore[import-not-found]
@@ -11,44 +13,61 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Heard:
-    """The measures of a recording.
+    """A recording of mono samples of full scale 1, and its measures, each taken when asked for."""
 
-    Attributes:
-        pitch: The median fundamental frequency of the voiced parts in Hz.
-        voiced: The share of voiced frames, from 0 to 1.
-        level: The root mean square in dB of full scale.
-        peak: The largest magnitude; 1 is full scale.
-        duration: In seconds.
-        low_share: The share of the energy below 4 kHz, where speech has nearly all of its own.
-        centroid: The mean frequency of the energy below 4 kHz, in Hz.
-    """
+    samples: NDArray[np.float64]
+    sample_rate: int
 
-    pitch: float
-    voiced: float
-    level: float
-    peak: float
-    duration: float
-    low_share: float
-    centroid: float
+    @property
+    def duration(self) -> float:
+        """In seconds."""
+        return len(self.samples) / self.sample_rate
 
+    @property
+    def level(self) -> float:
+        """The root mean square in dB of full scale."""
+        return float(10 * np.log10(np.mean(self.samples**2)))
 
-def listen(samples: NDArray[np.float64], sample_rate: int) -> Heard:
-    """Measure mono samples of full scale 1."""
-    sound = parselmouth.Sound(samples, sample_rate)
-    frames = sound.to_pitch_ac(pitch_floor=60, pitch_ceiling=400).selected_array["frequency"]
-    voiced = frames[frames > 0]
-    power = np.abs(np.fft.rfft(samples)) ** 2
-    frequencies = np.fft.rfftfreq(len(samples), 1 / sample_rate)
-    low = frequencies < 4000
-    return Heard(
-        pitch=float(np.median(voiced)) if len(voiced) else 0.0,
-        voiced=len(voiced) / len(frames),
-        level=float(10 * np.log10(np.mean(samples**2))),
-        peak=float(np.abs(samples).max()),
-        duration=len(samples) / sample_rate,
-        low_share=float(power[low].sum() / power.sum()),
-        centroid=float((power * frequencies)[low].sum() / power[low].sum()),
-    )
+    @property
+    def peak(self) -> float:
+        """The largest magnitude; 1 is full scale."""
+        return float(np.abs(self.samples).max())
+
+    @cached_property
+    def pitch(self) -> float:
+        """The median fundamental frequency of the voiced parts in Hz."""
+        voiced = self._frames[self._frames > 0]
+        return float(np.median(voiced)) if len(voiced) else 0.0
+
+    @property
+    def voiced(self) -> float:
+        """The share of voiced frames, from 0 to 1."""
+        return float(np.mean(self._frames > 0))
+
+    @property
+    def low_share(self) -> float:
+        """The share of the energy below 4 kHz, where speech has nearly all of its own."""
+        frequencies, power = self._spectrum
+        return float(power[frequencies < 4000].sum() / power.sum())
+
+    @property
+    def centroid(self) -> float:
+        """The mean frequency of the energy below 4 kHz, in Hz."""
+        frequencies, power = self._spectrum
+        low = frequencies < 4000
+        return float((power * frequencies)[low].sum() / power[low].sum())
+
+    @cached_property
+    def _frames(self) -> NDArray[np.float64]:
+        sound = parselmouth.Sound(self.samples, self.sample_rate)
+        pitch = sound.to_pitch_ac(pitch_floor=60, pitch_ceiling=400)
+        frequencies: NDArray[np.float64] = pitch.selected_array["frequency"]
+        return frequencies
+
+    @cached_property
+    def _spectrum(self) -> tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]:
+        power = np.abs(np.fft.rfft(self.samples)) ** 2
+        return np.fft.rfftfreq(len(self.samples), 1 / self.sample_rate), power
 
 
 def read_raw(content: bytes, sample_rate: int, subtype: str) -> NDArray[np.float64]:

@@ -1,36 +1,53 @@
 """The fixtures, in a project of somebody else's."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-THREE_LINES = """
-def test_it_speaks(speech_client, together_emulator):
-    speech_client.synthesize("Hello there.", voice="af_heart").save("hello.wav")
-    assert together_emulator.usd == {"hexgrad/Kokoro-82M": 12 * 4 / 1e6}
-"""
+DOCUMENTATION = Path(__file__).parents[2] / "docs" / "emulator.md"
 
 MORE = """
 import asyncio
+import os
 import wave
 
 import facade
+import httpx
 import pytest
+import stamina
 
 
-def test_each_test_begins_with_an_empty_log(together_emulator, speech_client):
-    assert together_emulator.requests == []
-    together_emulator.fail_next(status=400)
-    with pytest.raises(facade.BadRequestError):
+def test_a_fault_reaches_the_application(together_emulator, speech_client):
+    assert stamina.is_testing()
+    together_emulator.fail_next(status=500)
+    with pytest.raises(facade.InternalServerError):
         speech_client.synthesize("Hello.", voice="af_heart")
-    together_emulator.fail_next(status=400)
+    assert [request.status for request in together_emulator.requests] == [500]
 
 
-def test_no_fault_is_left_over(together_emulator, speech_client):
+@pytest.mark.parametrize("speech_retries", ["at once"])
+def test_a_fault_is_healed_without_waiting(together_emulator, speech_client):
+    assert stamina.is_testing()
+    together_emulator.fail_next(2, status=503, retry_after=30)
+    assert speech_client.synthesize("Hello.", voice="af_heart").content
+    assert [request.status for request in together_emulator.requests] == [503, 503, 200]
+
+
+@pytest.mark.parametrize("speech_retries", ["real"])
+def test_the_clients_policy_holds(together_emulator):
+    assert not stamina.is_testing()
+
+
+def test_each_test_begins_with_an_empty_log(together_emulator):
     assert together_emulator.requests == []
-    assert speech_client.list_voices()
+
+
+def test_a_fault_may_be_taken_back(together_emulator):
+    together_emulator.fail_next(status=503)
+    together_emulator.reset()
 
 
 urls = set()
@@ -53,13 +70,73 @@ def test_the_other_client(async_speech_client):
 def test_a_proxy_of_the_environment_is_not_asked(monkeypatch, request):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     assert request.getfixturevalue("speech_client").list_voices()
+
+
+def test_an_application_builds_its_own_client(monkeypatch, request):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "elsewhere.invalid")
+    monkeypatch.setenv("TOGETHER_API_KEY", "genuine")
+    emulator = request.getfixturevalue("together_environment")
+    with facade.SpeechClient() as client:
+        assert client.synthesize("Hello.", voice="af_heart").content
+    headers = {"Authorization": "Bearer " + os.environ["TOGETHER_API_KEY"]}
+    httpx.get(os.environ["TOGETHER_BASE_URL"] + "/v1/voices", headers=headers).raise_for_status()
+    assert [request.path for request in emulator.requests] == ["/audio/speech", "/v1/voices"]
+    assert os.environ["TOGETHER_API_KEY"] == emulator.api_key
+    assert os.environ["no_proxy"] == "elsewhere.invalid,127.0.0.1"
+
+
+def test_no_switch_is_left_behind():
+    assert not stamina.is_testing()
+    assert "TOGETHER_BASE_URL" not in os.environ
+"""
+
+WRONG = """
+import pytest
+
+
+def test_it_asks_for_too_much(together_emulator, speech_client):
+    together_emulator.fail_next(2, status=503)
+    with pytest.raises(Exception, match="503"):
+        speech_client.list_voices()
+
+
+def test_it_asks_for_what_cannot_happen_there(together_emulator, speech_client):
+    together_emulator.fail_next(error_event="failed")
+    speech_client.synthesize("Hello.", voice="af_heart")
+
+
+def test_the_next_one_is_not_disturbed(together_emulator, speech_client):
+    assert speech_client.list_voices()
+
+
+@pytest.mark.parametrize("speech_retries", ["no"])
+def test_there_is_no_such_switch(together_emulator):
+    pass
 """
 
 
-def run(folder: Path, test: str, *options: str) -> str:
-    folder.joinpath("test_application.py").write_text(test)
+NOTHING = """
+import sys
+
+
+def test_nothing_is_imported():
+    assert "together_emulator.pytest_plugin" in sys.modules
+    ours = {"together_emulator.process", "facade", "together_openapi", "stamina", "httpx"}
+    theirs = {"numpy", "starlette", "uvicorn", "soxr", "http.client"}
+    assert not sys.modules.keys() & (ours | theirs)
+"""
+
+
+def run(folder: Path, *options: str, **tests: str) -> str:
+    """Run tests, given by the names of their modules, in a folder; return what pytest says."""
+    for name, source in tests.items():
+        folder.joinpath(f"{name}.py").write_text(source, encoding="utf-8")
+    # Of the plugins that are installed here, a fresh project has ours.
+    others = ("cacheprovider", "schemathesis", "anyio", "hypothesispytest", "socket")
+    switches = [f"-pno:{name}" for name in others]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "error", "-v", *options],
+        [sys.executable, "-m", "pytest", *switches, "-W", "error", "-v", *options],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -69,35 +146,56 @@ def run(folder: Path, test: str, *options: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_three_lines_of_a_fresh_project_pass(tmp_path: Path) -> None:
-    said = run(tmp_path, THREE_LINES)
-    assert "1 passed" in said, said
-    assert tmp_path.joinpath("hello.wav").stat().st_size > 10_000
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A project of somebody else's, and what pytest says of its tests."""
+    folder = tmp_path_factory.mktemp("project")
+    text = DOCUMENTATION.read_text(encoding="utf-8")
+    snippets = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert len(snippets) == 3
+    # What is no test in them runs when the module is imported.
+    documented = "\n".join(snippets)
+    return folder, run(folder, test_documented=documented, test_more=MORE, test_wrong=WRONG)
 
 
-def test_every_fixture(tmp_path: Path) -> None:
-    said = run(tmp_path, MORE)
-    assert "6 passed" in said, said
+def test_what_the_documentation_shows_runs(project: tuple[Path, str]) -> None:
+    folder, said = project
+    assert len(re.findall(r"^test_documented\.py::\w+.* PASSED", said, re.MULTILINE)) == 2, said
+    assert folder.joinpath("hello.wav").stat().st_size > 10_000
+
+
+def test_every_fixture(project: tuple[Path, str]) -> None:
+    _, said = project
+    assert len(re.findall(r"^test_more\.py::\w+.* PASSED", said, re.MULTILINE)) == 11, said
+
+
+def test_a_fault_that_has_not_happened_is_an_error(project: tuple[Path, str]) -> None:
+    _, said = project
+    errors = ("too_much", "what_cannot_happen_there", "no_such_switch[no]")
+    found = re.findall(
+        r"^test_wrong\.py::test_(?:it_asks_for|there_is)_(\S+) ERROR", said, re.MULTILINE
+    )
+    assert found == list(errors), said
+    assert "test_the_next_one_is_not_disturbed PASSED" in said
+    assert said.splitlines()[-1].count("16 passed, 3 errors") == 1, said
+    left = "of what fail_next() asked for, this has not happened: "
+    assert said.count(left) == 2
+    assert f"{left}Fault(status=503). No request came for it, " in said
+    assert f"{left}Fault(error_event='failed'). No request came for it, " in said
+    assert 'speech_retries must be "off", "at once" or "real", not \'no\'' in said
 
 
 def test_without_the_client_its_fixtures_are_skipped_in_words(tmp_path: Path) -> None:
-    tmp_path.joinpath("conftest.py").write_text("import sys\nsys.modules['facade'] = None\n")
-    said = run(tmp_path, THREE_LINES, "-rs")
+    said = run(
+        tmp_path,
+        "-rs",
+        conftest="import sys\nsys.modules['facade'] = None\n",
+        test_application="def test_it_speaks(speech_client): pass",
+    )
     assert "1 skipped" in said, said
     assert "needs the client of together-speech" in said
 
 
-@pytest.mark.parametrize("package", ["numpy", "starlette", "uvicorn", "httpx", "facade", "soxr"])
-def test_it_costs_nothing_until_it_is_used(tmp_path: Path, package: str) -> None:
-    test = f"""
-import sys
-
-def test_nothing_is_imported():
-    assert "together_emulator.pytest_plugin" in sys.modules
-    assert "together_emulator.process" not in sys.modules
-    assert {package!r} not in sys.modules
-"""
-    said = run(
-        tmp_path, test, "-p", "no:schemathesis", "-p", "no:anyio", "-p", "no:hypothesispytest"
-    )
+def test_it_costs_nothing_until_it_is_used(tmp_path: Path) -> None:
+    said = run(tmp_path, test_application=NOTHING)
     assert "1 passed" in said, said

@@ -87,8 +87,7 @@ def test_togethers_sdk_gets_the_same_bytes(
 ) -> None:
     said = together_sdk[mode]
     assert said["create"] == expected["wav"]
-    assert said["stream"] == said["piecewise"] == expected["raw"]
-    assert said.get("whole", expected["raw"]) == expected["raw"]
+    assert said["stream"] == said["piecewise"] == said["whole"] == expected["raw"]
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
@@ -116,6 +115,13 @@ def test_togethers_sdk_types_the_errors(together_sdk: dict[str, Any], status: st
 def test_togethers_sdk_says_what_is_wrong(together_sdk: dict[str, Any]) -> None:
     assert "nobody" in together_sdk["sync"]["voice"]["text"]
     assert together_sdk["async"]["429"]["type"] == "RateLimitError"
+
+
+def test_togethers_sdk_is_told_which_url_it_takes(together_sdk: dict[str, Any]) -> None:
+    """It adds the version to whatever it is given."""
+    told = together_sdk["sync"]["versioned"]
+    assert told["status"] == 404
+    assert "/v1/v1/audio/speech has /v1 twice: " in told["text"]
 
 
 @pytest.mark.parametrize("name", ["wav", "mp3", "pcm"])

@@ -75,7 +75,7 @@ def test_a_replacement_is_timed_as_what_was_written() -> None:
     assert script.spoken == "say oh my god now"
     say, omg, now = words_of("", script=script)
     assert [say.text, omg.text, now.text] == ["say", "omg", "now"]
-    assert omg.end - omg.start > 2 * (now.end - now.start) / 2
+    assert omg.end - omg.start > 1.5 * (now.end - now.start)
 
 
 @given(

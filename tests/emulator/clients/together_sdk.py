@@ -52,6 +52,10 @@ def synchronous(url: str, folder: Path) -> dict[str, Any]:
             speech.create(**{**SPEECH, "voice": "nobody"})
         except together.APIStatusError as error:
             said["voice"] = failure(error)
+        try:
+            client.with_options(base_url=f"{url}/v1").audio.speech.create(**SPEECH)
+        except together.NotFoundError as error:
+            said["versioned"] = failure(error)
     for name in ("whole", "piecewise"):
         said[name] = digest(folder.joinpath(f"{name}.raw").read_bytes())
     return said
@@ -62,6 +66,7 @@ async def asynchronous(url: str, folder: Path) -> dict[str, Any]:
     async with together.AsyncTogether(api_key="any", base_url=url, max_retries=0) as client:
         speech = client.audio.speech
         said["create"] = digest(await (await speech.create(**SPEECH)).read())
+        said["whole"] = digest(await (await speech.create(**RAW)).read())
         async with speech.with_streaming_response.create(**RAW) as response:
             await response.stream_to_file(folder / "async.raw")
         stream = await speech.create(**RAW, stream=True, extra_headers=SHAPE_A)
