@@ -15,6 +15,7 @@ from typing import Any, cast
 import anyio
 import httpcore
 from anyio.abc import ByteStream, SocketAttribute
+from anyio.lowlevel import checkpoint
 from anyio.lowlevel import checkpoint as checkpoint
 from anyio.streams.tls import TLSAttribute, TLSStream
 
@@ -132,6 +133,9 @@ class Stream(httpcore.AsyncNetworkStream):
             nonlocal failure
             try:
                 for start in range(0, len(buffer), _PIECE):
+                    # What has come is read first: a write that fails would throw it away.
+                    while self.get_extra_info("is_readable"):
+                        await checkpoint()
                     await self._send(buffer[start : start + _PIECE], call.writing_s())
             except (httpcore.WriteError, httpcore.WriteTimeout) as error:
                 failure = error

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from ssl import SSLContext, SSLWantReadError, SSLWantWriteError
+from ssl import SSLContext, SSLObject, SSLWantReadError, SSLWantWriteError
 from typing import Any, cast
 
 import httpcore
@@ -141,14 +141,13 @@ class Stream(httpcore.NetworkStream):
         if len(buffer) <= _PIECE:
             self._stream.write(buffer, call.writing_s())
             return
-        connection, tls = self.get_extra_info("socket"), self.get_extra_info("ssl_object")
-        if tls is not None and tls is not connection:
+        if isinstance(self.get_extra_info("ssl_object"), SSLObject):
             # TLS inside TLS, which only goes through httpcore's own end.
             for start in range(0, len(buffer), _PIECE):
                 self._stream.write(buffer[start : start + _PIECE], call.writing_s())
             return
         try:
-            self._write_large(connection, memoryview(buffer), call)
+            self._write_large(self.get_extra_info("socket"), memoryview(buffer), call)
         except TimeoutError as error:
             raise httpcore.WriteTimeout(str(error)) from error
         except OSError as error:
