@@ -11,7 +11,7 @@ from facade._client import SpeechClient
 from facade._config import Timeouts
 from facade._rules.retry import RetryPolicy
 from facade._rules.stream_decoder import WordTiming
-from facade.audio import SpeechAudio
+from facade.audio import SpeechAudio, check_save_path
 from facade.errors import (
     APIConnectionError,
     APIError,
@@ -73,4 +73,5 @@ __all__ = [
     "VoiceMix",
     "WeightedVoice",
     "WordTiming",
+    "check_save_path",
 ]
