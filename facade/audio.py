@@ -147,9 +147,11 @@ def header_for(form: AudioFormat, size: int) -> bytes:
             param="format",
         )
     if form.encoding is None or form.sample_rate_hz is None or form.channels is None:
+        facts = {"response_encoding": form.encoding, "sample_rate": form.sample_rate_hz}
+        missing = " and ".join(name for name, fact in facts.items() if fact is None)
         raise InvalidRequestError(
             f"a WAV header needs encoding and sample rate, and of this audio only '{form}' is "
-            "known; pass response_encoding and sample_rate, or ask for response_format='wav'",
+            f"known; {f'pass {missing}, or ' if missing else ''}ask for response_format='wav'",
             param="format",
         )
     return wav_header(form.encoding, form.sample_rate_hz, form.channels, size)
