@@ -463,6 +463,9 @@ def _emulator() -> Iterator[str]:
 def _waiting() -> Iterator[None]:
     """On a terminal, show that something is going on, and for how long."""
     console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
     with Progress(
         SpinnerColumn(),
         TextColumn("waiting for the audio, {task.elapsed:.0f} s"),
@@ -470,7 +473,6 @@ def _waiting() -> Iterator[None]:
         transient=True,
         redirect_stdout=False,
         redirect_stderr=False,
-        disable=not console.is_terminal,
     ) as progress:
         progress.add_task("", total=None)
         yield
