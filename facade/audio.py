@@ -209,7 +209,8 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
                 except FileExistsError:
                     # There is no call that gives a name away and takes it at once.
                     _link(file, beside)
-        beside.replace(path)
+        with _told_of(path):
+            beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
@@ -275,22 +276,26 @@ def _unnamed_file(folder: Path) -> BinaryIO | None:
 
 
 def _named_file(path: Path) -> BinaryIO:
-    try:
+    with _told_of(path.parent):
         return path.open("xb")
-    except OSError as error:
-        # Nobody knows the name of this file; what is wrong is wrong with the folder.
-        raise OSError(error.errno, error.strerror, str(path.parent)) from None
 
 
 def _link(file: BinaryIO, path: Path) -> None:
     """Give a file without a name one that nothing has yet."""
-    try:
+    with _told_of(path):
         # Python follows the link that a descriptor is only where it is told of a folder as well,
         # which has no meaning beside an absolute path.
         os.link(_descriptor(file), path, src_dir_fd=file.fileno(), follow_symlinks=True)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def _descriptor(file: BinaryIO) -> Path:
     return Path(f"/proc/self/fd/{file.fileno()}")
+
+
+@contextmanager
+def _told_of(path: Path) -> Iterator[None]:
+    """Have errors name `path`, and not a file of ours that nobody knows."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
