@@ -14,7 +14,7 @@ from facade._rules.words import WordTiming
 from facade._sync.client import SpeechClient
 from facade._sync.stream import SpeechStream
 from facade._transport.config import Timeouts
-from facade.audio import SpeechAudio
+from facade.audio import SpeechAudio, check_save_path
 from facade.errors import (
     APIConnectionError,
     APIError,
@@ -78,4 +78,5 @@ __all__ = [
     "VoiceMix",
     "WeightedVoice",
     "WordTiming",
+    "check_save_path",
 ]

@@ -3,6 +3,7 @@
 import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -63,6 +64,10 @@ class SpeechAudio:
         The file appears whole or not at all: an older file of that name stays as it is until the
         new one is on the disk. Raw audio saved under a name that ends in `.wav` gets a WAV header.
 
+        A symbolic link stays, and the file that it points to is replaced. The new file keeps the
+        permissions of the old one. It is a file of its own: other hard links to the old one keep
+        the old audio.
+
         Args:
             path: Where to. The folder must exist.
 
@@ -70,15 +75,63 @@ class SpeechAudio:
             The path.
 
         Raises:
-            InvalidRequestError: The name ends in `.wav`, `.mp3`, `.flac`, `.aac` or `.opus` and the
-                audio is something else.
+            InvalidRequestError: The name has a NUL in it, or says that the file holds something
+                else than this audio.
             OSError: The file cannot be written.
         """
-        target = Path(path)
+        target = check_save_path(path, self.format)
         audio = self.to_wav() if needs_header(target, self.format) else self
         with atomic_file(target) as file:
             file.write(audio.content)
         return target
+
+
+def check_save_path(path: str | os.PathLike[str], form: AudioFormat) -> Path:
+    """Check that audio can be saved at `path`, before it is asked for and billed.
+
+    Nothing is written. Every `save` does this first; call it where much time or many requests lie
+    between asking and saving.
+
+    Args:
+        path: Where the audio will go.
+        form: What it will be. `AudioFormat("mp3")` is enough.
+
+    Returns:
+        The path.
+
+    Raises:
+        InvalidRequestError: The path has a NUL in it, or the name says that the file holds
+            something else.
+        FileNotFoundError: The folder is missing.
+        IsADirectoryError: The path is that of a folder.
+        PermissionError: The folder, or the device or pipe of that name, cannot be written to.
+        OSError: The path cannot be looked at for another reason.
+    """
+    target = Path(path)
+    try:
+        is_name = b"\0" not in os.fsencode(target)
+    except UnicodeEncodeError:
+        is_name = False
+    if not is_name:
+        raise InvalidRequestError(
+            f"{str(target)!r} has a character that no file name may have", param="path"
+        )
+    needs_header(target, form)
+    # A link goes on pointing to the file, which is replaced where it really is.
+    real = Path(os.path.realpath(target))
+    try:
+        mode = real.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        mode = stat.S_IFREG
+    if stat.S_ISDIR(mode) or os.fspath(path).endswith(_SEPARATORS):
+        raise IsADirectoryError(errno.EISDIR, "is a folder; name a file in it", str(path))
+    if not real.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(real.parent))
+    # A file is replaced, which takes place in its folder; a pipe or a device is written to.
+    place = real.parent if stat.S_ISREG(mode) else real
+    if not os.access(place, os.W_OK):
+        raise PermissionError(errno.EACCES, "cannot be written to", str(place))
+    return target
 
 
 def header_for(form: AudioFormat, size: int) -> bytes:
@@ -94,9 +147,11 @@ def header_for(form: AudioFormat, size: int) -> bytes:
             param="format",
         )
     if form.encoding is None or form.sample_rate_hz is None or form.channels is None:
+        facts = {"response_encoding": form.encoding, "sample_rate": form.sample_rate_hz}
+        missing = " and ".join(name for name, fact in facts.items() if fact is None)
         raise InvalidRequestError(
             f"a WAV header needs encoding and sample rate, and of this audio only '{form}' is "
-            "known; pass response_encoding and sample_rate, or ask for response_format='wav'",
+            f"known; {f'pass {missing}, or ' if missing else ''}ask for response_format='wav'",
             param="format",
         )
     return wav_header(form.encoding, form.sample_rate_hz, form.channels, size)
@@ -108,44 +163,139 @@ def needs_header(target: Path, form: AudioFormat) -> bool:
     Raises:
         InvalidRequestError: The name says that the file holds something else.
     """
-    suffix = target.suffix.lower().removeprefix(".")
-    if suffix == "wav" and form.container == "raw":
+    suffix = target.suffix.lower()
+    named = _NAMED_BY_SUFFIX.get(suffix)
+    if named and named.container == "wav" and form.container == "raw":
         return True
-    if suffix in ("wav", "mp3", "flac", "aac", "opus") and suffix != form.container:
+    if suffix in _NEVER_SENT or (named and not _is_a(form, named)):
         raise InvalidRequestError(
-            f"the audio is {form}, which a file named {target.name!r} must not hold", param="path"
+            f"the audio is {form}, which a file named {target.name!r} must not hold; "
+            f"{_instead(form, named)}",
+            param="path",
         )
     return False
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a file beside `path`; at the end bring it to the disk and move it into place.
+    """Open a new file; at the end bring it to the disk and give it the name `path`.
 
     Where the block fails, or the file cannot be written, nothing is left behind.
 
     Raises:
         OSError: The file cannot be written.
     """
-    # A link goes on pointing to the file, which is replaced where it really is.
     path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file():
         # A pipe or a device cannot be replaced; it is written to.
         with path.open("wb") as file:
             yield file
         return
-    if not path.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(path.parent))
     beside = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}")
+    unnamed = _unnamed_file(path.parent)
     try:
-        with beside.open("xb") as file:
+        with unnamed or _named_file(beside) as file:
             if path.exists():
                 # Before the first byte, so that nobody can read here what is closed to them there.
-                beside.chmod(path.stat().st_mode & 0o7777)
+                here = _descriptor(file) if unnamed else beside
+                here.chmod(stat.S_IMODE(path.stat().st_mode))
             yield file
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+            if unnamed:
+                try:
+                    _link(file, path)
+                    return
+                except FileExistsError:
+                    # There is no call that gives a name away and takes it at once.
+                    _link(file, beside)
+        with _told_of(path):
+            beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+# What a file is taken for by its name. What other names promise, nobody can say.
+_NAMED_BY_SUFFIX = {
+    ".wav": AudioFormat("wav"),
+    ".wave": AudioFormat("wav"),
+    ".mp3": AudioFormat("mp3"),
+    ".flac": AudioFormat("flac"),
+    ".aac": AudioFormat("aac"),
+    ".opus": AudioFormat("opus"),
+    ".ogg": AudioFormat("opus"),
+    ".oga": AudioFormat("opus"),
+    ".raw": AudioFormat("raw"),
+    ".pcm": AudioFormat("raw"),
+    ".mulaw": AudioFormat("raw", "pcm_mulaw"),
+    ".ulaw": AudioFormat("raw", "pcm_mulaw"),
+    ".alaw": AudioFormat("raw", "pcm_alaw"),
+}
+# Sound, by their names, of a kind that no model gives.
+_NEVER_SENT = (".aif", ".aiff", ".amr", ".au", ".caf", ".m4a", ".m4b", ".mka", ".mp4", ".webm")
+_SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
+
+
+def _is_a(form: AudioFormat, named: AudioFormat) -> bool:
+    return form.container == named.container and (
+        named.encoding is None or form.encoding in (None, named.encoding)
+    )
+
+
+def _instead(form: AudioFormat, named: AudioFormat | None) -> str:
+    """Say how name and audio come together."""
+    end = {"raw": "'.wav' or '.raw'", "unknown": "'.bin'"}.get(
+        form.container, f"'.{form.container}'"
+    )
+    rename = f"end the name in {end}"
+    if named is None:
+        return f"no model gives that kind of file, so {rename}"
+    ask = f"response_format={named.container!r}"
+    if named.encoding == "pcm_mulaw":
+        ask = "response_format='mulaw'"
+    elif named.encoding:
+        ask += f" and response_encoding={named.encoding!r}"
+    return f"{rename}, or ask synthesize() for {ask}"
+
+
+def _unnamed_file(folder: Path) -> BinaryIO | None:
+    """Open a file that is gone when the process is, however that ends, unless it gets a name.
+
+    Returns:
+        The file, or `None` where there are no such files, or none can be written.
+    """
+    try:
+        file = open(os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o666), "wb")  # noqa: PTH123, SIM115
+    except (OSError, AttributeError):
+        return None
+    if _descriptor(file).exists():
+        return file
+    file.close()
+    return None
+
+
+def _named_file(path: Path) -> BinaryIO:
+    with _told_of(path.parent):
+        return path.open("xb")
+
+
+def _link(file: BinaryIO, path: Path) -> None:
+    """Give a file without a name one that nothing has yet."""
+    with _told_of(path):
+        # Python follows the link that a descriptor is only where it is told of a folder as well,
+        # which has no meaning beside an absolute path.
+        os.link(_descriptor(file), path, src_dir_fd=file.fileno(), follow_symlinks=True)
+
+
+def _descriptor(file: BinaryIO) -> Path:
+    return Path(f"/proc/self/fd/{file.fileno()}")
+
+
+@contextmanager
+def _told_of(path: Path) -> Iterator[None]:
+    """Have errors name `path`, and not a file of ours that nobody knows."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None

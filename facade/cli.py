@@ -4,41 +4,90 @@ What another program may read goes to standard output, everything else to standa
 is one line there and exit status 1; a misused command has exit status 2.
 """
 
+import codecs
 import json
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, replace
 from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 from rich import box
 from rich.console import Console
 from rich.live import Live
+from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
+from typer.core import TyperCommand, TyperGroup
 
-from facade import SpeechAudio, SpeechClient, SpeechError, SpeechStream, Voice, VoiceMix
+from facade import (
+    APIError,
+    AudioFormat,
+    InvalidRequestError,
+    RequestTooLargeError,
+    SpeechAudio,
+    SpeechClient,
+    SpeechError,
+    SpeechStream,
+    Voice,
+    VoiceMix,
+    check_save_path,
+)
+
+
+class _Command(TyperCommand):
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _without_values(super().get_params(ctx))
+
+
+class _Group(TyperGroup):
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _without_values(super().get_params(ctx))
+
+
+def _without_values(params: list[Any]) -> list[Any]:
+    """Show flags as such: from 0.29 on, typer writes `<bool>` after them."""
+    for param in params:
+        if getattr(param, "is_flag", False):
+            param.metavar = ""
+    return params
+
 
 app = typer.Typer(
-    help="Text to speech with Together AI.",
+    cls=_Group,
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 
+DEFAULT_MODEL = "hexgrad/Kokoro-82M"
+DEFAULT_VOICE = "af_heart"
+ENVIRONMENT = (
+    "The key is read from the environment variable TOGETHER_API_KEY, and the address of the "
+    "service, if it is another one, from TOGETHER_BASE_URL."
+)
+
+Format = Literal["wav", "mp3", "raw", "mulaw", "opus", "aac", "flac"]
+Encoding = Literal["pcm_s16le", "pcm_f32le", "pcm_mulaw", "pcm_alaw"]
+
 # What the suffix of a file says about the format to ask for.
-_FORMAT_OF_SUFFIX = {
+_FORMAT_OF_SUFFIX: dict[str, Format] = {
     ".wav": "wav",
+    ".wave": "wav",
     ".mp3": "mp3",
     ".raw": "raw",
     ".pcm": "raw",
+    ".mulaw": "mulaw",
     ".ulaw": "mulaw",
     ".opus": "opus",
+    ".ogg": "opus",
+    ".oga": "opus",
     ".aac": "aac",
     ".flac": "flac",
 }
@@ -49,18 +98,33 @@ Local = Annotated[
 ]
 Text = Annotated[
     str | None,
-    typer.Argument(help="What to say; without it or with '-', standard input is read."),
+    typer.Argument(
+        metavar="TEXT", help="What to say; without it or with '-', standard input is read."
+    ),
 ]
+TextOption = Annotated[str | None, typer.Option("--text", "-t", help="What to say, as TEXT.")]
 TextFile = Annotated[
-    Path | None, typer.Option(help="A file with the text, in UTF-8.", dir_okay=False)
+    Path | None,
+    typer.Option(
+        "--file",
+        "-f",
+        dir_okay=False,
+        allow_dash=True,
+        help="A file with the text, in UTF-8; '-' is standard input.",
+    ),
 ]
 VoiceName = Annotated[
-    str, typer.Option(help="A voice, or for Kokoro a mix such as 'af_bella(2)+af_heart(1)'.")
+    str | None,
+    typer.Option(
+        "--voice",
+        "-v",
+        help="A voice, or for Kokoro a mix such as 'af_bella(2)+af_heart(1)'; "
+        f"by default {DEFAULT_VOICE}, with the default model.",
+    ),
 ]
 Model = Annotated[str, typer.Option(help="The model.")]
 EncodingName = Annotated[
-    str | None,
-    typer.Option(help="Of raw audio: pcm_s16le, pcm_f32le, pcm_mulaw or pcm_alaw."),
+    Encoding | None, typer.Option(help="How the samples of raw audio are written.")
 ]
 SampleRate = Annotated[int | None, typer.Option(help="In Hz.")]
 Language = Annotated[str | None, typer.Option(help="Of the text: 'en', 'zh-hk', ...")]
@@ -68,24 +132,43 @@ Pronounce = Annotated[
     list[str] | None,
     typer.Option(metavar="WORD=SAID", help="Say SAID in place of WORD; may be repeated."),
 ]
-DEFAULT_MODEL = "hexgrad/Kokoro-82M"
 
 
-@app.command()
+def _version(*, wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"together-speech {version('together-speech')}")
+        raise typer.Exit
+
+
+@app.callback(help=f"Text to speech with Together AI.\n\n{ENVIRONMENT}")
+def options(
+    *,
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", is_eager=True, callback=_version),
+    ] = False,
+) -> None:
+    """Take what stands before the command."""
+
+
+@app.command(cls=_Command, epilog=ENVIRONMENT)
 def synthesize(
     *,
     text: Text = None,
-    voice: VoiceName,
-    model: Model = DEFAULT_MODEL,
+    text_option: TextOption = None,
     file: TextFile = None,
+    voice: VoiceName = None,
+    model: Model = DEFAULT_MODEL,
     output: Annotated[
         str,
         typer.Option("--output", "-o", help="Where to write the audio; '-' is standard output."),
     ] = "speech.wav",
     response_format: Annotated[
-        str | None,
+        Format | None,
         typer.Option(
-            "--format", help="wav, mp3, raw or mulaw; by default what the file's name says."
+            "--format",
+            help="Of the audio; by default what the file's name says. Only MiniMax gives opus, "
+            "aac and flac.",
         ),
     ] = None,
     encoding: EncodingName = None,
@@ -96,31 +179,39 @@ def synthesize(
     local: Local = False,
 ) -> None:
     """Speak a text into a file."""
-    _refuse_terminal(output)
-    with _one_line_errors(), _client(local=local) as client:
-        suffix = Path(output).suffix.lower()
+    response_format = response_format or _FORMAT_OF_SUFFIX.get(Path(output).suffix.lower())
+    form = _expected_format(response_format, encoding, sample_rate)
+    with _one_line_errors():
+        _check_output(output, form)
+        _check_header(output, form)
+        speaker = _speaker(voice, model)
         options: dict[str, Any] = {
-            "response_format": response_format or _FORMAT_OF_SUFFIX.get(suffix),
+            "response_format": response_format,
             "response_encoding": encoding,
             "sample_rate": sample_rate,
             "bit_rate": bit_rate,
             "language": language,
             "pronunciation_dict": dict(map(_pair, pronounce)) if pronounce else None,
         }
-        audio = client.synthesize(_text(text, file), voice=voice, model=model, **options)
+        with _client(local=local) as client:
+            said = _text(text, text_option, file)
+            with _waiting():
+                audio = client.synthesize(said, voice=speaker, model=model, **options)
         if output == "-":
             _write(audio.content)
         else:
-            typer.echo(f"{audio.save(output)}: {_described(audio)}")
+            audio.save(output)
+            typer.echo(_line(output, audio.duration_s, audio.format))
 
 
-@app.command()
+@app.command(cls=_Command, epilog=ENVIRONMENT)
 def stream(
     *,
     text: Text = None,
-    voice: VoiceName,
-    model: Model = DEFAULT_MODEL,
+    text_option: TextOption = None,
     file: TextFile = None,
+    voice: VoiceName = None,
+    model: Model = DEFAULT_MODEL,
     output: Annotated[
         str | None,
         typer.Option(
@@ -140,30 +231,43 @@ def stream(
     """Speak a text and take the audio while it is being spoken."""
     if play == (output is not None):
         raise typer.BadParameter("give one of --output and --play")
-    _refuse_terminal(output)
-    with _one_line_errors(), _client(local=local) as client:
+    with _one_line_errors():
+        sound = _sound_library() if play else None
+        if output is not None:
+            _check_output(output, AudioFormat("raw", encoding))
+        speaker = _speaker(voice, model)
         options: dict[str, Any] = {
             "response_encoding": encoding,
             "sample_rate": sample_rate,
             "language": language,
             "pronunciation_dict": dict(map(_pair, pronounce)) if pronounce else None,
         }
-        speech = client.stream(_text(text, file), voice=voice, model=model, **options)
-        started = time.monotonic()
-        with speech, _live_line(speech, time.monotonic() - started):
-            if play:
-                _play(speech)
-            elif output == "-":
-                for samples in speech:
-                    _write(samples)
-            else:
-                speech.save(str(output))
+        with _client(local=local) as client:
+            said = _text(text, text_option, file)
+            speech = client.stream(said, voice=speaker, model=model, **options)
+            # Nothing has been sent yet: what cannot be played or saved is not paid for either.
+            player = _player(sound, speech.format) if sound else None
+            if output is not None:
+                _check_header(output, speech.format)
+            with ExitStack() as stack:
+                started = time.monotonic()
+                with _waiting():
+                    stack.enter_context(speech)
+                stack.enter_context(_live_line(speech, time.monotonic() - started))
+                if player is not None:
+                    stack.enter_context(player)
+                    for samples in speech:
+                        player.write(samples)
+                elif output == "-":
+                    for samples in speech:
+                        _write(samples)
+                else:
+                    speech.save(str(output))
         if output not in (None, "-"):
-            length = "" if speech.duration_s is None else f"{speech.duration_s:.2f} s, "
-            typer.echo(f"{output}: {length}{speech.bytes_received:,} bytes of {speech.format}")
+            typer.echo(_line(str(output), speech.duration_s, speech.format))
 
 
-@app.command()
+@app.command(cls=_Command, epilog=ENVIRONMENT)
 def voices(
     *,
     model: Annotated[
@@ -172,25 +276,34 @@ def voices(
     language: Annotated[
         str | None, typer.Option(help="Only voices of this language: 'en' or 'en-gb'.")
     ] = None,
-    gender: Annotated[str | None, typer.Option(help="Only 'female' or 'male' voices.")] = None,
+    gender: Annotated[
+        Literal["female", "male"] | None,
+        typer.Option(case_sensitive=False, help="Only voices of this gender."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     local: Local = False,
 ) -> None:
     """List the voices of the service."""
+    _need_standard_output()
     with _one_line_errors(), _client(local=local) as client:
+        listed = client.list_voices(model)
         found = [
             voice
-            for voice in client.list_voices(model)
+            for voice in listed
             if (gender is None or voice.gender == gender)
             and (language is None or _speaks(voice, language))
         ]
         if as_json:
             typer.echo(json.dumps([asdict(voice) for voice in found], indent=1, ensure_ascii=False))
-        else:
+        elif found:
             _print_voices(found)
+        else:
+            languages = sorted({voice.language for voice in listed if voice.language})
+            there = f"; there are voices of {', '.join(languages)}" if languages else ""
+            _fail(f"there is no such voice among the {len(listed)} that the service lists{there}")
 
 
-@app.command()
+@app.command(cls=_Command)
 def mix(
     parts: Annotated[
         list[str],
@@ -198,33 +311,17 @@ def mix(
     ],
 ) -> None:
     """Print the string that names a mix of Kokoro voices."""
+    _need_standard_output()
     with _one_line_errors():
-        if not any("=" in part for part in parts):
-            typer.echo(VoiceMix.equal(*parts))
-            return
-        pairs = [_pair(part if "=" in part else f"{part}=1") for part in parts]
-        typer.echo(VoiceMix([(name, _weight(weight)) for name, weight in pairs]))
-
-
-def _version(*, wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"together-speech {version('together-speech')}")
-        raise typer.Exit
-
-
-@app.callback()
-def options(
-    *,
-    show_version: Annotated[
-        bool,
-        typer.Option("--version", help="Print the version.", is_eager=True, callback=_version),
-    ] = False,
-) -> None:
-    """Text to speech with Together AI.
-
-    The key is read from the environment variable TOGETHER_API_KEY, and the address of the service,
-    if it is another one, from TOGETHER_BASE_URL.
-    """
+        if any("=" in part for part in parts):
+            pairs = [_pair(part if "=" in part else f"{part}=1") for part in parts]
+            mixed = VoiceMix([(name, _weight(name, weight)) for name, weight in pairs])
+        else:
+            mixed = VoiceMix.equal(*parts)
+        # A stream checks what is asked for when it is made, and sends nothing until it begins.
+        with _loopback_client("http://127.0.0.1") as client:
+            client.stream("-", voice=mixed)
+        typer.echo(mixed)
 
 
 @contextmanager
@@ -235,14 +332,96 @@ def _one_line_errors() -> Iterator[None]:
         # Whoever read our output has enough of it; click ends the program quietly.
         raise
     except OSError as error:
-        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-    except (SpeechError, UnicodeDecodeError) as error:
-        _fail(str(error))
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or error}")
+    except InvalidRequestError as error:
+        _fail(_in_options(error))
+    except SpeechError as error:
+        _fail(f"{error}{_SHORTEN if _is_too_long(error) else ''}")
 
 
 def _fail(message: str) -> NoReturn:
     typer.echo("error: " + " ".join(message.split()), err=True)
     raise typer.Exit(1)
+
+
+_OPTIONS = {
+    "response_format": "--format",
+    "response_encoding": "--encoding",
+    "sample_rate": "--sample-rate",
+    "bit_rate": "--bit-rate",
+    "pronunciation_dict": "--pronounce",
+}
+# Not what stands in quotation marks, which is the user's.
+_OPTION_NAMED = re.compile(rf"(?<![\w'/])({'|'.join(_OPTIONS)})\b(=?)")
+
+
+def _in_options(error: InvalidRequestError) -> str:
+    """Tell an error of the client in the words of the command line."""
+    return _OPTION_NAMED.sub(
+        lambda found: _OPTIONS[found[1]] + (" " if found[2] else ""), str(error)
+    )
+
+
+_SHORTEN = "; cut the text into shorter parts, such as its paragraphs, and speak one after another"
+_TOO_LONG = re.compile(
+    r"\btoo (long|large)\b|\blength\b|\bmaximum\b.*\bcharacters\b", re.IGNORECASE
+)
+
+
+def _is_too_long(error: SpeechError) -> bool:
+    """Whether the service refuses the text for its length, for which it has no status of its own.
+
+    Together's documentation has 403 for it.
+    """
+    if isinstance(error, RequestTooLargeError):
+        return True
+    return isinstance(error, APIError) and _TOO_LONG.search(error.message) is not None
+
+
+def _check_output(output: str, form: AudioFormat) -> None:
+    """Refuse an output that cannot be written, before the text is read and the audio paid for."""
+    if output == "-":
+        _need_standard_output()
+        if sys.stdout.isatty():
+            raise typer.BadParameter("a terminal cannot play audio; name a file or use a pipe")
+        return
+    check_save_path(output, form)
+
+
+def _check_header(output: str, form: AudioFormat) -> None:
+    """Refuse samples for a WAV file where nobody could write its header."""
+    if _is_wav(output):
+        SpeechAudio(b"", form).to_wav()
+
+
+def _need_standard_output() -> None:
+    if sys.stdout is None:
+        _fail("standard output is closed")
+
+
+def _expected_format(
+    response_format: Format | None, encoding: Encoding | None, sample_rate: int | None
+) -> AudioFormat:
+    match response_format:
+        case "raw":
+            return AudioFormat("raw", encoding, sample_rate, 1)
+        case "mulaw":
+            return AudioFormat("raw", "pcm_mulaw", sample_rate, 1)
+        case _:
+            return AudioFormat(response_format or "wav")
+
+
+def _is_wav(output: str) -> bool:
+    return _FORMAT_OF_SUFFIX.get(Path(output).suffix.lower()) == "wav"
+
+
+def _speaker(voice: str | None, model: str) -> str:
+    if voice is None and model != DEFAULT_MODEL:
+        raise typer.BadParameter(
+            f"{model} needs a --voice; 'together-speech voices --model {model}' lists them"
+        )
+    return voice or DEFAULT_VOICE
 
 
 @contextmanager
@@ -251,8 +430,13 @@ def _client(*, local: bool) -> Iterator[SpeechClient]:
         with SpeechClient() as client:
             yield client
         return
-    with _emulator() as url, SpeechClient("local", base_url=url) as client:
+    with _emulator() as url, _loopback_client(url) as client:
         yield client
+
+
+def _loopback_client(url: str) -> SpeechClient:
+    # What stays on this machine goes through no proxy, whatever the environment names.
+    return SpeechClient("local", base_url=url, httpx_args={"trust_env": False})
 
 
 @contextmanager
@@ -276,6 +460,25 @@ def _emulator() -> Iterator[str]:
 
 
 @contextmanager
+def _waiting() -> Iterator[None]:
+    """On a terminal, show that something is going on, and for how long."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("waiting for the audio, {task.elapsed:.0f} s"),
+        console=console,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as progress:
+        progress.add_task("", total=None)
+        yield
+
+
+@contextmanager
 def _live_line(speech: SpeechStream, waited_s: float) -> Iterator[None]:
     """On a terminal, keep one line up to date with how much has come."""
     console = Console(stderr=True, highlight=False)
@@ -287,33 +490,40 @@ def _live_line(speech: SpeechStream, waited_s: float) -> Iterator[None]:
         seconds = "" if speech.duration_s is None else f"{speech.duration_s:.1f} s of audio, "
         return f"{seconds}first after {waited_s:.2f} s, {speech.bytes_received:,} bytes"
 
-    with Live(get_renderable=line, console=console, refresh_per_second=8):
+    with Live(
+        get_renderable=line,
+        console=console,
+        refresh_per_second=8,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ):
         yield
 
 
-def _play(speech: SpeechStream) -> None:
-    form = speech.format
-    kinds = {"pcm_s16le": "int16", "pcm_f32le": "float32"}
-    if form.encoding not in kinds or form.sample_rate_hz is None:
-        raise SpeechError(f"{form} cannot be played; --encoding pcm_s16le can, where honoured")
+def _sound_library() -> Any:
     try:
         import sounddevice
     except ImportError:
         raise SpeechError("playing needs more: pip install 'together-speech[play]'") from None
+    except OSError as error:
+        raise SpeechError(
+            f"playing needs the library PortAudio ({error}): 'apt install libportaudio2' on Debian "
+            "and Ubuntu, 'dnf install portaudio' on Fedora, 'pacman -S portaudio' on Arch, "
+            "'brew install portaudio' on macOS"
+        ) from error
+    return sounddevice
+
+
+def _player(sound: Any, form: AudioFormat) -> Any:
+    kinds = {"pcm_s16le": "int16", "pcm_f32le": "float32"}
+    if form.encoding not in kinds or form.sample_rate_hz is None:
+        raise SpeechError(f"{form} cannot be played; --encoding pcm_s16le can, where honoured")
     try:
-        player = sounddevice.RawOutputStream(
+        return sound.RawOutputStream(
             samplerate=form.sample_rate_hz, channels=form.channels, dtype=kinds[form.encoding]
         )
-    except sounddevice.PortAudioError as error:
+    except sound.PortAudioError as error:
         raise SpeechError(f"there is no device to play on: {error}") from error
-    with player:
-        for samples in speech:
-            player.write(samples)
-
-
-def _refuse_terminal(output: str | None) -> None:
-    if output == "-" and sys.stdout.isatty():
-        raise typer.BadParameter("a terminal cannot play audio; name a file or use a pipe")
 
 
 def _write(content: bytes) -> None:
@@ -324,16 +534,43 @@ def _write(content: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def _text(argument: str | None, file: Path | None) -> str:
-    if file is not None:
-        if argument is not None:
-            raise typer.BadParameter("give the text or --file, not both")
-        return file.read_text(encoding="utf-8")
-    if argument is None or argument == "-":
-        if sys.stdin.isatty():
-            typer.echo("Type the text, and end it with Ctrl-D on a line of its own.", err=True)
-        return sys.stdin.buffer.read().decode()
-    return argument
+def _text(argument: str | None, option: str | None, file: Path | None) -> str:
+    given = [source for source in (argument, option, file) if source is not None]
+    if len(given) > 1:
+        raise typer.BadParameter("give the text once: as TEXT, with --text or with --file")
+    if file is not None and str(file) != "-":
+        return _decoded(file.read_bytes(), str(file))
+    if given and str(given[0]) != "-":
+        return str(given[0])
+    if sys.stdin is None:
+        _fail("standard input is closed; give the text, or a file that holds it with --file")
+    if sys.stdin.isatty():
+        typer.echo("Type the text, and end it with Ctrl-D on a line of its own.", err=True)
+    return _decoded(sys.stdin.buffer.read(), "standard input")
+
+
+def _decoded(content: bytes, name: str) -> str:
+    """Return the text of `content` with plain line ends and without a byte-order mark."""
+    found = ""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        found = "UTF-16"
+    elif b"\0" in content:
+        found = "UTF-16LE" if content.find(b"\0") % 2 else "UTF-16BE"
+    if found:
+        _fail(f"{name} is in UTF-16, not in UTF-8; {_convert(found)}")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        _fail(
+            f"{name} is not in UTF-8: line {line} has the byte 0x{content[error.start]:02X}; if it "
+            f"is in Latin-1, {_convert('ISO-8859-1')}"
+        )
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _convert(encoding: str) -> str:
+    return f"save it as UTF-8, or convert it with 'iconv -f {encoding} -t UTF-8'"
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -343,16 +580,22 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _weight(text: str) -> Fraction:
+def _weight(name: str, text: str) -> Fraction:
     try:
-        return Fraction(text)
+        weight = Fraction(text)
     except (ValueError, ZeroDivisionError):
-        raise typer.BadParameter(f"the weight {text!r} is not a number") from None
+        raise typer.BadParameter(f"the weight {text!r} of {name} is not a number") from None
+    if weight <= 0:
+        raise typer.BadParameter(f"the weight of {name} must be above 0, not {text}")
+    return weight
 
 
-def _described(audio: SpeechAudio) -> str:
-    length = "" if audio.duration_s is None else f"{audio.duration_s:.2f} s, "
-    return f"{length}{audio.format}, {len(audio.content):,} bytes"
+def _line(output: str, duration_s: float | None, form: AudioFormat) -> str:
+    """Say what has been written."""
+    length = "" if duration_s is None else f"{duration_s:.2f} s, "
+    if form.container == "raw" and _is_wav(output):
+        form = replace(form, container="wav")
+    return f"{output}: {length}{form}, {Path(output).stat().st_size:,} bytes"
 
 
 def _speaks(voice: Voice, language: str) -> bool:

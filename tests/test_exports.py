@@ -44,6 +44,7 @@ EXPORTED = [
     "VoiceMix",
     "WeightedVoice",
     "WordTiming",
+    "check_save_path",
 ]
 
 
@@ -55,7 +56,8 @@ def test_exported_names_are_these() -> None:
 
 @pytest.mark.parametrize("name", EXPORTED)
 def test_exported_name_has_a_docstring_of_its_own(name: str) -> None:
-    assert vars(getattr(facade, name)).get("__doc__")
+    exported = getattr(facade, name)
+    assert vars(exported).get("__doc__") if isinstance(exported, type) else exported.__doc__
 
 
 def test_every_exception_of_ours_is_exported() -> None:
