@@ -318,7 +318,7 @@ class _Comparison:
         """What is said in words, and defaults and discriminators, wherever both have a place."""
         old, new, where = self._old, self._new, self._where
         yield from _wording(old.operation, new.operation, where, _OPERATION)
-        without = {"parameters", "servers", old.at.method, new.at.method}
+        without = {"parameters", "servers", *METHODS}
         yield from _wording(old.item, new.item, f"path {new.at.path}", without)
         before, after = _parameters(old), _parameters(new)
         place = new.operation.at
@@ -443,7 +443,7 @@ def _distinct(findings: Iterable[Finding]) -> list[Finding]:
     places = tuple(finding.where for finding in findings if finding.verdict > Verdict.DOCS)
     return list(
         {
-            canonical([*vars(finding).values()]): finding
+            canonical([v for key, v in vars(finding).items() if key != "at"]): finding
             for finding in findings
             if finding.why != LISTED or not finding.where.startswith(places)
         }.values()

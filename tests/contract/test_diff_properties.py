@@ -309,7 +309,7 @@ class Validator:
         if "contains" not in schema:
             return True
         matching = sum(self._accepts(schema["contains"], item) for item in value)
-        return schema.get("minContains", 1) <= matching <= schema.get("maxContains", 99)
+        return matching in range(schema.get("minContains", 1), schema.get("maxContains", 99) + 1)
 
     def _object_matches(self, schema: Json, value: Json) -> bool:
         declared, others = schema.get("properties", {}), schema.get("additionalProperties", True)
