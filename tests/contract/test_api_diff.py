@@ -133,9 +133,12 @@ def test_what_breaks_must_stand_in_the_changelog(
     assert status == 1
     assert said.startswith(f"facade.{told}")
     assert "(CHANGELOG.md does not name it)" in said
-    name = told.partition(":")[0].replace("(", " ").replace(")", "").replace(".", " ")
+    name = told.partition(":")[0]
     with (repository / "CHANGELOG.md").open("a", encoding="utf-8") as log:
-        log.write(f"- {name} breaks, and close\n")
+        log.write(f"- {name} breaks, and Client.close\n")
+    assert run(repository, capsys) == (1, said)
+    with (repository / "CHANGELOG.md").open("a", encoding="utf-8") as log:
+        log.write(f"- `{name}` breaks, and `Client.close`\n")
     status, said = run(repository, capsys)
     assert status == 0
     assert "CHANGELOG" not in said
@@ -169,7 +172,7 @@ def test_a_base_without_the_package_has_nothing_to_break(
     assert run(tmp_path, capsys) == (0, "HEAD has no facade, so nothing can break\n")
     commit(tmp_path)
     write(tmp_path, _client=CLIENT.replace("def speak(self, text", "def say(self, text"))
-    (tmp_path / "CHANGELOG.md").write_text("`speak` is `say`", encoding="utf-8")
+    (tmp_path / "CHANGELOG.md").write_text("`Client.speak` is `say`", encoding="utf-8")
     assert run(tmp_path, capsys)[0] == 0
 
 
