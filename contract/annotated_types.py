@@ -76,7 +76,7 @@ def literal_growth(old: Type, new: Type) -> Type:
     return frozenset(atom for atom in new - old if atom.is_literal and _class_of(atom) in known)
 
 
-_ANYTHING = frozenset({"typing.Any", "builtins.object", "..."})
+_ANYTHING = frozenset({"typing.Any", "builtins.object"})
 # An annotation with a later one takes the earlier ones too.
 _NUMBERS = ("builtins.int", "builtins.float", "builtins.complex")
 # Who is given one may put in what its arguments say, so those have to be the same.
@@ -116,7 +116,8 @@ def _take_arguments(taking: Atom, given: Atom) -> bool:
     if len(wanted) != len(args):
         return False
     if taking.name == "collections.abc.Callable":
-        return _take_each(args[:1], wanted[:1]) and _take_each(wanted[1:], args[1:])
+        is_called_alike = wanted[0] == _ELLIPSIS or _take_each(args[:1], wanted[:1])
+        return is_called_alike and _take_each(wanted[1:], args[1:])
     if taking.name in _CHANGEABLE and not _take_each(args, wanted):
         return False
     return _take_each(wanted, args)

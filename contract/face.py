@@ -94,9 +94,10 @@ class _Comparison:
             yield Breakage(name, None, _What.OBJECT_CHANGED_KIND.value)
 
     def _classes(self, name: str, old: griffe.Class, new: griffe.Class) -> Iterator[Breakage]:
-        lost = self._old.ancestors(old) - self._new.ancestors(new)
-        if len(new.bases) < len(old.bases) or any(
-            "." in base or base in self._old.exports for base in lost
+        olds, news = self._old.ancestors(old), self._new.ancestors(new)
+        lost = olds - news
+        if any("." in base or base in self._old.exports for base in lost) or (
+            lost and len(news) < len(olds)  # a private one may have another name
         ):
             yield Breakage(name, None, _What.CLASS_REMOVED_BASE.value)
         first, second = (

@@ -58,7 +58,6 @@ class Package:
     def __init__(self, root: griffe.Object | griffe.Alias) -> None:
         self.root = root
         self.exports = sorted(map(str, root.exports or ()))
-        self._open: list[str] = []
         targets = {name: self.followed(root.members[name]) for name in self.exports}
         self._public = {target.path: name for name, target in targets.items() if target}
 
@@ -189,12 +188,8 @@ class Package:
             name = self._public.get(found.path, found.name)
             return frozenset({Atom(name, args, ancestors=self.ancestors(found))})
         value = found.value if isinstance(found, griffe.Attribute) else None
-        if value is not None and not isinstance(value, griffe.ExprCall) and path not in self._open:
-            self._open.append(path)
-            try:
-                return self.type_of(value, owner)
-            finally:
-                self._open.pop()
+        if value is not None and not isinstance(value, griffe.ExprCall):
+            return self.type_of(value, owner)
         if (cls := outside(path)) is not None:
             ancestors = frozenset(map(full_name, cls.__mro__[1:]))
             return frozenset({Atom(full_name(cls), args, ancestors=ancestors)})

@@ -11,6 +11,7 @@ import pytest
 
 from contract import api_diff
 from contract.compose import ROOT
+from contract.face import breakages
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -187,7 +188,7 @@ def test_a_base_that_is_not_there_is_told(
 
 def test_the_facade_against_itself() -> None:
     """The real one can be read, and its public names are found."""
-    assert api_diff.breakages(ROOT, ROOT) == []
+    assert breakages(ROOT, ROOT) == []
 
 
 def test_a_method_less_of_the_facade_is_seen(tmp_path: Path) -> None:
@@ -200,7 +201,7 @@ def test_a_method_less_of_the_facade_is_seen(tmp_path: Path) -> None:
             assert "    def list_voices(" in text
             text = text.replace("    def list_voices(", "    def voices(")
         (target / path.name).write_text(text, encoding="utf-8")
-    (found,) = api_diff.breakages(ROOT, tmp_path)
+    (found,) = breakages(ROOT, tmp_path)
     assert str(found) == "facade.SpeechClient.list_voices: Public object was removed"
 
 

@@ -1662,7 +1662,7 @@ def other_people_s() -> tuple[Json, Json]:
                 "get": {"operationId": "listPets", "responses": {"200": {"description": "OK"}}},
                 "post": {"responses": {"201": {"description": "OK"}}},
             },
-            "/gone": {"get": {"responses": {}}},
+            "/gone": {"summary": "s", "get": {"responses": {}}},
             "/named": {"get": {"operationId": "old", "responses": {}}},
         },
     }
