@@ -45,7 +45,8 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
     if found is None:
         print(f"{options.base} has no {PACKAGE}, so nothing can break")  # noqa: T201
         return 0
-    unnamed = [b for b in found if not any(entry.names(b.qualified) for entry in entries)]
+    named = frozenset(name for entry in entries for name in entry.names)
+    unnamed = [breakage for breakage in found if named.isdisjoint(breakage.names)]
     for breakage in found:
         note = f" ({NAME} does not name it)" if breakage in unnamed else ""
         print(f"{breakage}{note}")  # noqa: T201

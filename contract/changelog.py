@@ -22,9 +22,10 @@ class Entry(NamedTuple):
 
     text: str
 
-    def names(self, name: str) -> bool:
-        """Whether it has the whole name in backticks."""
-        return name in (" ".join(said.split()) for said in _CODE.findall(self.text))
+    @property
+    def names(self) -> frozenset[str]:
+        """What stands in backticks."""
+        return frozenset(" ".join(said.split()) for said in _CODE.findall(self.text))
 
 
 def new_entries(base: str, root: Path) -> list[Entry]:

@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
         unnamed = findings
         if options.changelog is not None:
             entries = [e for e in new_entries(options.changelog, root) if CONTRACT in e.text]
-            unnamed = [f for f in findings if not any(e.names(f.where) for e in entries)]
+            unnamed = [f for f in findings if all(f.where not in e.names for e in entries)]
         source = None
         if options.file is not None:
             source = Source(options.file, parse_openapi(read(options.file), options.file))

@@ -43,6 +43,12 @@ class Breakage(NamedTuple):
         """The name, with the parameter where there is one."""
         return f"{self.name}({self.parameter})" if self.parameter else self.name
 
+    @property
+    def names(self) -> frozenset[str]:
+        """What it may be called: by the name, as it is printed, or with `__init__` in it."""
+        names = {self.qualified, self.qualified.replace("(", ".__init__(")}
+        return frozenset({*names, *(f"{PACKAGE}.{name}" for name in names)})
+
     def __str__(self) -> str:
         return f"{PACKAGE}.{self.qualified}: {self.what}"
 

@@ -146,6 +146,31 @@ def test_what_breaks_must_stand_in_the_changelog(
 
 
 @pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("Client(key)", 0),
+        ("facade.Client(key)", 0),
+        ("Client.__init__(key)", 0),
+        ("facade.Client.__init__(key)", 0),
+        ("Client", 1),
+        ("Client.key", 1),
+        ("key", 1),
+    ],
+)
+def test_a_parameter_of_a_constructor_may_be_named_as_it_is_written(
+    repository: Path, capsys: pytest.CaptureFixture[str], name: str, status: int
+) -> None:
+    """Or as Python has it, with the package or without; nothing less."""
+    constructor = "    def __init__(self, key: str) -> None: ...\n\n    def speak"
+    write(repository, _client=CLIENT.replace("    def speak", constructor, 1))
+    told = "facade.Client(key): Parameter was added as required"
+    assert run(repository, capsys) == (1, f"{told} (CHANGELOG.md does not name it)\n")
+    with (repository / "CHANGELOG.md").open("a", encoding="utf-8") as log:
+        log.write(f"- `{name}` must be given\n")
+    assert run(repository, capsys)[0] == status
+
+
+@pytest.mark.parametrize(
     ("module", "old", "new"),
     [
         ("_client", "def _send(self, text: str)", "def _send(self)"),

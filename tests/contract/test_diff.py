@@ -917,6 +917,11 @@ def add_success(_: Json, op: Json) -> None:
     op["responses"]["202"] = {"description": "d"}
 
 
+def leave_a_failure_to_the_default(_: Json, op: Json) -> None:
+    op["responses"]["default"] = {"description": "d"}
+    op["responses"].pop("401", None)
+
+
 def widen_status(_: Json, op: Json) -> None:
     op["responses"]["2XX"] = op["responses"].pop("200")
 
@@ -1058,6 +1063,19 @@ def test_rewording_is_told_for_each_place() -> None:
     ]  # fmt: skip
     assert [f.why for f in found if f.where.endswith("200")] == ["`description` reads differently"]
     assert [(f.old, f.new) for f in found if f.where.endswith("200")] == [("OK", "Fine")]
+
+
+def test_a_status_may_be_covered_by_a_wider_one() -> None:
+    """By its class or by the default; then nothing is gone."""
+    old, new = changed(leave_a_failure_to_the_default)
+    operation(old)["responses"]["401"] = {"description": "d"}
+    assert [(f.verdict, f.why, f.new) for f in findings(old, new)] == [
+        (ADDITIVE, "a new status", "DEFAULT")
+    ]
+    operation(new)["responses"]["4XX"] = operation(new)["responses"].pop("default")
+    assert [(f.verdict, f.why, f.new) for f in findings(old, new)] == [
+        (ADDITIVE, "a new status", "4XX")
+    ]
 
 
 def test_an_operation_that_is_gone_breaks() -> None:
