@@ -624,6 +624,11 @@ def test_lists_that_are_sets_have_no_order_in_them() -> None:
             (["a", "b", "c"], ["c"]),
         ),
         (
+            {"oneOf": [{"const": "a"}, {"const": "b"}, {"enum": ["c"]}]}, {"const": "c"},
+            'no longer allowed: "a", "b"', 'allowed now: "a", "b"',
+            (["a", "b", "c"], ["c"]),
+        ),
+        (
             STRING, {"enum": ["a"]},
             "only listed values are allowed now",
             "any value is allowed now, not only those that are listed",
