@@ -42,9 +42,10 @@ vendor: $(VENV)/.dev ## take in a new contract, SPEC=file-or-URL, and rebuild al
 BASE ?= origin/main
 FORMAT ?= text
 
-contract-diff: $(VENV)/.dev ## what the contract's changes since BASE mean; fails when they break
+contract-diff: $(VENV)/.dev ## what changed in the contract since BASE; fails when CHANGELOG does not name what breaks
 	$(PY) -m contract.compose | $(PY) -m contract.diff '$(BASE):generated/contract.yaml' - \
-		--format $(FORMAT) --fail-on breaking
+		$(if $(GITHUB_STEP_SUMMARY),--summary '$(GITHUB_STEP_SUMMARY)') --format $(FORMAT) \
+		--file openapi.yaml --fail-on breaking --changelog '$(BASE)'
 
 api-diff: $(VENV)/.dev ## what breaks in facade since BASE; fails when CHANGELOG does not name it
 	$(PY) -m contract.api_diff '$(BASE)'

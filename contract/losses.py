@@ -14,9 +14,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from contract.shapes import ANYTHING, TYPES, Schema, Shape, Shapes
+from contract.shapes import ANYTHING, TYPES, Schema, Shape, Shapes, canonical
 
 if TYPE_CHECKING:
+    from contract.document import Location
     from contract.shapes import Bound
 
 Pair: TypeAlias = tuple[Schema, Schema, bool]
@@ -40,6 +41,14 @@ class Loss:
     """Whether the second has a list of values and the first the same and more."""
     source: tuple[Schema, Schema] | None = None
     """The schemas that it comes from, which may be met in many places."""
+    at: tuple[Location | None, Location | None] = (None, None)
+    """Where the first and the second say it; by default where the schemas stand."""
+
+    @property
+    def places(self) -> tuple[Location | None, Location | None]:
+        """Where the first and the second say it, as far as they do."""
+        first, second = self.source or (ANYTHING, ANYTHING)
+        return self.at[0] or _location(first), self.at[1] or _location(second)
 
 
 class Losses:
@@ -69,6 +78,39 @@ class Losses:
             if len(self._lossy) == lossy:
                 return _each_once(found)
             self._known = settled.copy()
+
+    def between_texts(
+        self, first: Schema, second: Schema, *, is_exploded: bool
+    ) -> tuple[Loss, ...]:
+        """The same of values that are written as text, as in a URL or a header.
+
+        There `5` is a string as well as an integer, and, where the second's arrays are exploded,
+        one item as well as a lone value.
+        """
+        losses = self.between(first, second)
+        shapes = self._shapes.of(first)
+        if losses and all(self._is_written(one, second, is_exploded) for one in shapes):
+            return ()
+        return losses
+
+    def _is_written(self, one: Shape, second: Schema, is_exploded: bool) -> bool:
+        """Whether the text of every value of a shape surely is the text of one of the second's."""
+        if one.type in ("array", "object"):
+            return False
+        others = self._shapes.of(second)
+        return any(
+            not self._of_shape(reading, other, strict=True)
+            for reading in (one, *_as_string(one))
+            for other in others
+            if other.type == reading.type
+        ) or (
+            is_exploded
+            and any(
+                self._is_written(one, other.item(0), is_exploded=False)
+                for other in others
+                if other.type == "array" and other.takes_one_item
+            )
+        )
 
     def _between(self, first: Schema, second: Schema, *, strict: bool) -> tuple[Loss, ...]:
         """The same in the middle of it; `strict` takes the schemas at their very word."""
@@ -128,8 +170,6 @@ class Losses:
             )
         ]
         free = [other for other in others if not any(other is taken for taken in matched)]
-        if not free and len(others) == 1:
-            free = [*others]
         yield from self._of_alternatives(left, free, strict=strict)
 
     def _of_values(
@@ -191,6 +231,7 @@ class Losses:
             *_of_lists(one, other),
             *(() if one.is_listed else _of_limits(one, other)),
             *_of_marks(one, other),
+            *_of_contains(one, other),
             *self._of_excluded(one, other),
             *self._of_items(one, other, strict=strict),
             *self._of_properties(one, other, strict=strict),
@@ -205,8 +246,8 @@ class Losses:
             yield Loss(
                 "",
                 "excluded",
-                "what matches another alternative too, or what `not` names, is no longer allowed",
-                "what matches another alternative too, or what `not` named, is allowed now",
+                "what `not` names is no longer allowed",
+                "what `not` named is allowed now",
                 None,
                 None,
             )
@@ -235,12 +276,10 @@ class Losses:
         ]
         for name in names:
             mine, yours = one.property(name), other.property(name)
-            if strict or name in one.properties.keys() & other.properties.keys():
+            is_left = name in other.properties and not self._shapes.is_nothing(yours)
+            if strict or (is_left and mine != ANYTHING):
                 yield from _below(f".{name}", self._between(mine, yours, strict=strict))
-            elif name in other.properties:
-                if mine != ANYTHING:
-                    yield from _below(f".{name}", self._between(mine, yours, strict=False))
-            elif not self._shapes.is_nothing(mine):
+            elif not is_left and mine != ANYTHING and not self._shapes.is_nothing(mine):
                 types = _type_names(_by_type(self._shapes.of(mine)))
                 yield Loss(
                     f".{name}",
@@ -249,7 +288,7 @@ class Losses:
                     "a new property",
                     types,
                     None,
-                    source=(mine, yours),
+                    source=(mine, ANYTHING),
                 )
         yield from self._of_additional(one.additional, other.additional, strict=strict)
 
@@ -257,7 +296,7 @@ class Losses:
         if self._shapes.is_nothing(other) and not self._shapes.is_nothing(one):
             yield Loss(
                 ".*",
-                "additional",
+                "additional" if one == ANYTHING else "property",
                 "further properties are no longer allowed",
                 "further properties are allowed now",
                 True,
@@ -269,7 +308,8 @@ class Losses:
 
 # Stands for the losses of a pair that is being compared further up.
 _AS_ABOVE = Loss("", "above", "", "", None, None, source=(ANYTHING, ANYTHING))
-_WIDER_FORMATS = {"format int32": {"format int64"}, "format float": {"format double"}}
+# The numbers of the first are numbers of the second.
+_WIDER_FORMATS = {'"int32"': '"int64"', '"float"': '"double"'}
 _LEAST = {"string": "minLength", "array": "minItems", "object": "minProperties"}
 _MOST = {"string": "maxLength", "array": "maxItems", "object": "maxProperties"}
 
@@ -314,17 +354,40 @@ def _of_limits(one: Shape, other: Shape) -> Iterator[Loss]:
 
 def _of_marks(one: Shape, other: Shape) -> Iterator[Loss]:
     for mark in sorted(other.marks - one.marks):
-        if not any(mark in _WIDER_FORMATS.get(known, ()) for known in one.marks):
-            keyword, _, said = mark.partition(" ")
-            known = [mark.partition(" ")[2] for mark in one.marks if mark.startswith(keyword)]
-            yield Loss(
-                "",
-                "mark",
-                f"`{keyword}` is a new condition" if not known else f"`{keyword}` is another",
-                f"`{keyword}` is no longer a condition" if not known else f"`{keyword}` is another",
-                known[0] if known else None,
-                said or True,
-            )
+        known = [known for known in sorted(one.marks) if known.keyword == mark.keyword]
+        if mark.binds and all(_WIDER_FORMATS.get(k.said) != mark.said for k in known):
+            is_changed = any(k.binds for k in known)
+            first = json.loads(known[0].said) if known else None
+            yield _condition(mark.keyword, first, json.loads(mark.said), is_changed=is_changed)
+
+
+def _of_contains(one: Shape, other: Shape) -> Iterator[Loss]:
+    for wanted in sorted(other.contains, key=str):
+        same = [known for known in one.contains if known.said == wanted.said]
+        if not same:
+            known = [json.loads(known.said) for known in sorted(one.contains, key=str)]
+            first = known[0] if known else None
+            said = json.loads(wanted.said)
+            yield _condition("contains", first, said, is_changed=bool(known))
+            continue
+        least = max(known.least for known in same)
+        most = min((known.most for known in same if known.most is not None), default=None)
+        if wanted.least > least:
+            yield _limit("minContains", "higher", "lower", least, wanted.least)
+        if wanted.most is not None and (most is None or most > wanted.most):
+            yield _limit("maxContains", "lower", "higher", most, wanted.most)
+
+
+def _condition(keyword: str, first: Any, second: Any, *, is_changed: bool) -> Loss:
+    another = f"`{keyword}` is another" if is_changed else ""
+    return Loss(
+        "",
+        "mark",
+        another or f"`{keyword}` is a new condition",
+        another or f"`{keyword}` is no longer a condition",
+        first,
+        second,
+    )
 
 
 def _limit(keyword: str, tighter: str, wider: str, first: Any, second: Any) -> Loss:
@@ -345,6 +408,17 @@ def _each_once(losses: Iterable[Loss]) -> tuple[Loss, ...]:
             name = loss.where.rpartition(".")[2]
             found.setdefault((loss.source, loss.kind, loss.lost, name), loss)
     return tuple(found.values())
+
+
+def _as_string(one: Shape) -> Iterator[Shape]:
+    """The shape of the texts of numbers or of truth values."""
+    if one.type in ("boolean", "number"):
+        texts = one.values and frozenset(canonical(value) for value in one.values)
+        yield Shape("string", texts, least=1)
+
+
+def _location(schema: Schema) -> Location | None:
+    return schema[0].at if schema else None
 
 
 def _below(where: str, losses: Iterable[Loss]) -> Iterator[Loss]:

@@ -2,13 +2,16 @@
 
 `$ref`, `allOf`, `anyOf`, `oneOf`, `nullable`, lists of types, `enum` and `const` are worked out at
 one level at a time; the schemas of items and properties stay as they are until they are asked for,
-so that a schema may refer to itself.
+so that a schema may refer to itself. `oneOf` is read as `anyOf`: where its members overlap, the
+author hardly means to refuse what matches two of them.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -128,6 +131,27 @@ class Bound(NamedTuple):
         return self.value, self.inside
 
 
+class Mark(NamedTuple):
+    """A condition that is only told apart from others by what it says."""
+
+    keyword: str
+    said: str
+    """What stands below the keyword, as `canonical` writes it."""
+
+    @property
+    def binds(self) -> bool:
+        """Whether it refuses anything: a pattern that every text matches does not."""
+        return self.keyword != "pattern" or not _ANY_TEXT.fullmatch(json.loads(self.said))
+
+
+class Contains(NamedTuple):
+    """How many items of an array match a schema, which is only told apart from others."""
+
+    said: str
+    least: int
+    most: int | None
+
+
 @dataclass(frozen=True)
 class Shape:
     """Values of one JSON type. Each field is a condition of its own, and all of them hold."""
@@ -143,20 +167,27 @@ class Shape:
     least: int = 0
     most: int | None = None
     """How many characters, items or properties there may be."""
-    marks: frozenset[str] = frozenset()
-    """Conditions that are only told apart, such as a pattern."""
+    marks: frozenset[Mark] = frozenset()
     excluded: tuple[Schema, ...] = ()
-    """What the values must not match: `not`, and the other alternatives of a `oneOf`."""
+    """What the values must not match."""
     prefix: tuple[Schema, ...] = ()
     items: Schema = ANYTHING
     properties: Mapping[str, Schema] = field(default_factory=dict)
     required: frozenset[str] = frozenset()
     additional: Schema = ANYTHING
+    contains: frozenset[Contains] = frozenset()
 
     @property
     def is_listed(self) -> bool:
         """Whether the values are few and simple enough to be looked at one by one."""
         return self.values is not None and self.type not in ("array", "object")
+
+    @property
+    def takes_one_item(self) -> bool:
+        """Whether an array of one item keeps to its length and to what it has to contain."""
+        free = self.values is None and not self.contains and not self.excluded
+        is_plain = all(mark.keyword == "uniqueItems" for mark in self.marks)
+        return free and is_plain and self.least <= 1 and self.most != 0
 
     def item(self, index: int) -> Schema:
         """The schema of the item at an index."""
@@ -216,6 +247,14 @@ class Shapes:
         """Whether a schema plainly accepts no value at all."""
         return not self.of(schema)
 
+    def is_overlapping(self, node: Node) -> bool:
+        """Whether a value may match two members of the schema's own `oneOf`."""
+        members = node.members("oneOf")
+        return any(
+            not self.are_disjoint((one,), (other,))
+            for one, other in itertools.combinations(members, 2)
+        )
+
     def are_disjoint(self, one: Schema, other: Schema) -> bool:
         """Whether no value surely matches both."""
         if (one, other) in self._apart:
@@ -262,35 +301,12 @@ class Shapes:
             shapes = _both(shapes, self._of_node(node.target()))
         for member in node.members("allOf"):
             shapes = _both(shapes, self._of_node(member))
-        if members := node.members("anyOf"):
-            shapes = _both(shapes, _either(self._of_node(member) for member in members))
-        if members := node.members("oneOf"):
-            shapes = _both(shapes, self._exactly_one(members))
+        for keyword in ("anyOf", "oneOf"):
+            if members := node.members(keyword):
+                shapes = _both(shapes, _either(self._of_node(member) for member in members))
         if keywords.get("nullable") is True and "type" not in keywords:
             shapes = _either([shapes, (Shape("null"),)])
         return shapes
-
-    def _exactly_one(self, members: Sequence[Node]) -> tuple[Shape, ...]:
-        """The union of the members, each without what other members accept too."""
-        alternatives = []
-        for member in members:
-            others = [(other,) for other in members if other is not member]
-            shapes = self._of_node(member)
-            alternatives.append(
-                tuple(
-                    replace(
-                        shape,
-                        excluded=shape.excluded
-                        + tuple(
-                            other
-                            for other in others
-                            if not all(self.are_apart(shape, o) for o in self.of(other))
-                        ),
-                    )
-                    for shape in shapes
-                )
-            )
-        return _either(alternatives)
 
     def _own(self, node: Node) -> tuple[Shape, ...]:
         """What the node's own keywords accept, without those that combine schemas."""
@@ -324,6 +340,7 @@ class Shapes:
                 shape,
                 prefix=tuple((member,) for member in node.members("prefixItems")),
                 items=_below(node, "items"),
+                contains=frozenset(_contains(node)),
             )
         return self._with_properties(node, shape) if name == "object" else shape
 
@@ -375,6 +392,11 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
+def meaning(node: Node) -> str:
+    """What a schema says of the values that it accepts, the same in whatever component it is."""
+    return canonical(_said(node, ()))
+
+
 SCHEMAS = frozenset(
     {
         "additionalProperties", "contains", "contentSchema", "else", "if", "items", "not",
@@ -402,15 +424,19 @@ _COUNTS = {
     "array": ("minItems", "maxItems"),
     "object": ("minProperties", "maxProperties"),
 }
-_NUMBER_FORMATS = frozenset({"int32", "int64", "float", "double"})
+_NUMBER_FORMATS = frozenset(
+    Mark("format", canonical(name)) for name in ("int32", "int64", "float", "double")
+)
 # The migration guide from OpenAPI 3.0 to 3.1 gives the second for the first.
 _RENAMED = {
-    "format binary": "contentMediaType application/octet-stream",
-    "format byte": "contentEncoding base64",
+    Mark("format", '"binary"'): Mark("contentMediaType", '"application/octet-stream"'),
+    Mark("format", '"byte"'): Mark("contentEncoding", '"base64"'),
 }
+# Patterns that every text matches, in their usual spellings.
+_ANY_TEXT = re.compile(r"\^?|\$|\^?(?:\.\*|\(\.\*\)|\[\\s\\S\]\*|\[\\S\\s\]\*)\$?")
 # Keywords that are only compared by what they say.
 _OPAQUE = {
-    "array": ("contains", "minContains", "maxContains", "unevaluatedItems"),
+    "array": ("unevaluatedItems",),
     "object": (
         "patternProperties", "propertyNames", "dependentRequired", "dependentSchemas",
         "unevaluatedProperties",
@@ -495,25 +521,32 @@ def _ends(node: Node, inclusive: str, exclusive: str) -> list[Bound]:
     return found
 
 
-def _marks(node: Node, name: str) -> Iterator[str]:
+def _marks(node: Node, name: str) -> Iterator[Mark]:
     keywords = node.keywords()
     if "format" in keywords:
-        is_number = keywords["format"] in _NUMBER_FORMATS
-        if name == ("number" if is_number else "string"):
-            mark = f"format {keywords['format']}"
+        mark = Mark("format", canonical(str(keywords["format"])))
+        if name == ("number" if mark in _NUMBER_FORMATS else "string"):
             yield _RENAMED.get(mark, mark)
     if name == "string":
         for keyword in ("pattern", "contentEncoding", "contentMediaType"):
             if keyword in keywords:
-                yield f"{keyword} {keywords[keyword]}"
+                yield Mark(keyword, canonical(str(keywords[keyword])))
     if name == "array" and keywords.get("uniqueItems") is True:
-        yield "uniqueItems"
+        yield Mark("uniqueItems", "true")
     for keyword in _OPAQUE.get(name, ()):
         if keyword in keywords:
-            yield f"{keyword} {canonical(_part(node, keyword, ()))}"
+            yield Mark(keyword, canonical(_part(node, keyword, ())))
     if "if" in keywords:
         parts = {key: _part(node, key, ()) for key in ("if", "then", "else") if key in keywords}
-        yield f"if {canonical(parts)}"
+        yield Mark("if", canonical(parts))
+
+
+def _contains(node: Node) -> Iterator[Contains]:
+    if _has(node, "contains"):  # without it the two others mean nothing
+        least = int(_number(node, "minContains")) if _has(node, "minContains") else 1
+        most = int(_number(node, "maxContains")) if _has(node, "maxContains") else None
+        if least > 0 or most is not None:
+            yield Contains(canonical(_part(node, "contains", ())), least, most)
 
 
 def _below(node: Node, keyword: str) -> Schema:
@@ -575,6 +608,7 @@ def _meet(one: Shape, other: Shape) -> Shape | None:
             {name: _distinct(one.property(name) + other.property(name)) for name in names},
             one.required | other.required,
             _distinct(one.additional + other.additional),
+            one.contains | other.contains,
         )
     )
     return None if _is_empty(met) else met

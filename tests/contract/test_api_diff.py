@@ -11,6 +11,7 @@ import pytest
 
 from contract import api_diff
 from contract.compose import ROOT
+from contract.face import breakages
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,12 +134,40 @@ def test_what_breaks_must_stand_in_the_changelog(
     assert status == 1
     assert said.startswith(f"facade.{told}")
     assert "(CHANGELOG.md does not name it)" in said
-    name = told.partition(":")[0].replace("(", " ").replace(")", "").replace(".", " ")
+    name = told.partition(":")[0]
     with (repository / "CHANGELOG.md").open("a", encoding="utf-8") as log:
-        log.write(f"- {name} breaks, and close\n")
+        log.write(f"- {name} breaks, and Client.close\n")
+    assert run(repository, capsys) == (1, said)
+    with (repository / "CHANGELOG.md").open("a", encoding="utf-8") as log:
+        log.write(f"- `{name}` breaks, and `Client.close`\n")
     status, said = run(repository, capsys)
     assert status == 0
     assert "CHANGELOG" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("Client(key)", 0),
+        ("facade.Client(key)", 0),
+        ("Client.__init__(key)", 0),
+        ("facade.Client.__init__(key)", 0),
+        ("Client", 1),
+        ("Client.key", 1),
+        ("key", 1),
+    ],
+)
+def test_a_parameter_of_a_constructor_may_be_named_as_it_is_written(
+    repository: Path, capsys: pytest.CaptureFixture[str], name: str, status: int
+) -> None:
+    """Or as Python has it, with the package or without; nothing less."""
+    constructor = "    def __init__(self, key: str) -> None: ...\n\n    def speak"
+    write(repository, _client=CLIENT.replace("    def speak", constructor, 1))
+    told = "facade.Client(key): Parameter was added as required"
+    assert run(repository, capsys) == (1, f"{told} (CHANGELOG.md does not name it)\n")
+    with (repository / "CHANGELOG.md").open("a", encoding="utf-8") as log:
+        log.write(f"- `{name}` must be given\n")
+    assert run(repository, capsys)[0] == status
 
 
 @pytest.mark.parametrize(
@@ -169,7 +198,7 @@ def test_a_base_without_the_package_has_nothing_to_break(
     assert run(tmp_path, capsys) == (0, "HEAD has no facade, so nothing can break\n")
     commit(tmp_path)
     write(tmp_path, _client=CLIENT.replace("def speak(self, text", "def say(self, text"))
-    (tmp_path / "CHANGELOG.md").write_text("`speak` is `say`", encoding="utf-8")
+    (tmp_path / "CHANGELOG.md").write_text("`Client.speak` is `say`", encoding="utf-8")
     assert run(tmp_path, capsys)[0] == 0
 
 
@@ -184,7 +213,7 @@ def test_a_base_that_is_not_there_is_told(
 
 def test_the_facade_against_itself() -> None:
     """The real one can be read, and its public names are found."""
-    assert api_diff.breakages(ROOT, ROOT) == []
+    assert breakages(ROOT, ROOT) == []
 
 
 def test_a_method_less_of_the_facade_is_seen(tmp_path: Path) -> None:
@@ -197,7 +226,7 @@ def test_a_method_less_of_the_facade_is_seen(tmp_path: Path) -> None:
             assert "    def list_voices(" in text
             text = text.replace("    def list_voices(", "    def voices(")
         (target / path.name).write_text(text, encoding="utf-8")
-    (found,) = api_diff.breakages(ROOT, tmp_path)
+    (found,) = breakages(ROOT, tmp_path)
     assert str(found) == "facade.SpeechClient.list_voices: Public object was removed"
 
 

@@ -14,7 +14,7 @@ import pytest
 from contract.compose import ROOT
 from contract.diff import main
 from contract.document import ContractError
-from contract.report import Finding, Verdict, render, verdict
+from contract.report import Finding, Verdict, verdict
 from tests.contract.documents import WHERE, Json, findings, operation, speech
 
 if TYPE_CHECKING:
@@ -90,6 +90,23 @@ SAME: list[tuple[Any, Any]] = [
     ({"type": "boolean"}, {"enum": [True, False]}),
     (True, {}),
     (False, {"enum": []}),
+    (STRING, {"type": "string", "pattern": ""}),
+    (STRING, {"type": "string", "pattern": ".*"}),
+    ({"type": "string", "pattern": "^.*$"}, {"type": "string", "pattern": "[\\s\\S]*"}),
+    ({"enum": ["a", "b"]}, {"enum": ["a", "b"], "pattern": ".*"}),
+    ({"type": "array"}, {"type": "array", "minContains": 2, "maxContains": 3}),
+    ({"type": "array"}, {"type": "array", "contains": STRING, "minContains": 0}),
+    (
+        {"type": "array", "contains": STRING},
+        {"type": "array", "contains": STRING, "minContains": 1},
+    ),
+    (
+        {"type": "array", "contains": STRING, "minContains": 2},
+        {"allOf": [{"type": "array", "contains": STRING}, {"contains": STRING, "minContains": 2}]},
+    ),
+    ({"enum": [1, 2]}, {"enum": [1, 2], "maximum": 2}),
+    ({"enum": [1, 2]}, {"type": "integer", "enum": [1, 2], "exclusiveMinimum": 0}),
+    ({"enum": ["a", "bc"]}, {"enum": ["a", "bc"], "minLength": 1, "maxLength": 2}),
     (obj(a=False), obj()),
     ({"anyOf": [STRING, STRING, {"type": "null"}]}, {"type": ["string", "null"], "nullable": True}),
     ({"allOf": [{"title": "t", **STRING}, {"title": "t"}]}, {"title": "t", **STRING}),
@@ -145,6 +162,17 @@ NARROWER: list[tuple[Any, Any]] = [
     ({"type": ["string", "null"]}, {"type": ["string", "null"], "format": "date"}),
     ({"enum": ["a", "bc", 5]}, {"enum": ["a", "bc", 5], "format": "date"}),
     ({"type": "integer", "format": "int64"}, {"type": "integer", "format": "int32"}),
+    ({"type": "number", "format": "double"}, {"type": "number", "format": "float"}),
+    ({"type": ["number", "string"]}, {"type": ["number", "string"], "format": "int64"}),
+    ({"type": ["number", "string"]}, {"type": ["number", "string"], "format": "float"}),
+    ({"type": ["number", "string"]}, {"type": ["number", "string"], "format": "double"}),
+    (STRING, {"type": "string", "contentEncoding": "base64"}),
+    (STRING, {"type": "string", "contentMediaType": "image/png"}),
+    ({"type": "object"}, {"type": "object", "maxProperties": 1}),
+    ({"type": "object"}, {"type": "object", "dependentSchemas": {"a": {"required": ["b"]}}}),
+    ({"type": "object"}, {"type": "object", "unevaluatedProperties": False}),
+    ({"type": "number", "maximum": 9}, {"type": "number", "maximum": 9, "minimum": 9}),
+    ({"type": "number"}, {"type": "number", "multipleOf": 0.1}),
     ({"type": "number"}, {"type": "number", "minimum": 0}),
     ({"type": "number", "minimum": 0}, {"type": "number", "exclusiveMinimum": 0}),
     ({"type": "number", "maximum": 9}, {"type": "number", "maximum": 8.5}),
@@ -157,6 +185,23 @@ NARROWER: list[tuple[Any, Any]] = [
     ({"type": "array"}, {"type": "array", "uniqueItems": True}),
     ({"type": "array"}, {"type": "array", "prefixItems": [STRING]}),
     ({"type": "array"}, {"type": "array", "contains": STRING}),
+    ({"type": "array"}, {"type": "array", "unevaluatedItems": False}),
+    (
+        {"type": "array", "contains": STRING},
+        {"type": "array", "contains": STRING, "minContains": 2},
+    ),
+    (
+        {"type": "array", "contains": STRING, "maxContains": 3},
+        {"type": "array", "contains": STRING, "maxContains": 2},
+    ),
+    (
+        {"type": "array", "contains": STRING, "minContains": 0},
+        {"type": "array", "contains": STRING, "minContains": 0, "maxContains": 2},
+    ),
+    (
+        {"type": "array", "contains": STRING, "minContains": 0, "maxContains": 2},
+        {"type": "array", "contains": STRING, "maxContains": 2},
+    ),
     ({"type": "array"}, {"enum": [[1], [2]]}),
     ({"enum": [[1], {"a": 2}]}, {"enum": [[1.0]]}),
     ({"type": "array", "prefixItems": [STRING]}, {"type": "array", "prefixItems": [ref("Name")]}),
@@ -169,7 +214,6 @@ NARROWER: list[tuple[Any, Any]] = [
     (obj(a=STRING), {"type": "object", "properties": {"a": STRING}, "required": ["a"]}),
     (obj(a={"type": ["string", "null"]}), obj(a=STRING)),
     (obj(a=obj(b=STRING)), obj(a=obj(("b",), b=STRING))),
-    (obj(a=STRING), obj(a=False)),
     ({"anyOf": [STRING, obj(("a",), a=STRING)]}, STRING),
     ({"anyOf": [obj(("a",), a=STRING), obj(("b",), b=STRING)]}, obj(("a",), a=STRING)),
     (
@@ -177,10 +221,6 @@ NARROWER: list[tuple[Any, Any]] = [
         {"type": "string", "pattern": "a"},
     ),
     ({"type": "object"}, {"type": "object", "not": {"required": ["a"]}}),
-    (
-        {"anyOf": [obj(a=STRING), obj(a={"type": "integer"})]},
-        {"oneOf": [obj(a=STRING), obj(a={"type": "integer"})]},
-    ),
     ({"anyOf": [ref("Name"), {"type": "integer"}]}, ref("Name")),
     (obj(next=ref("Loop")), obj(next=obj(("next",), next=ref("Loop")))),
     (
@@ -198,11 +238,24 @@ HARMLESS: list[tuple[Any, Any]] = [
     ({"enum": ["a", "b"]}, {"enum": ["a"]}),
     ({"type": "boolean"}, {"const": True}),
     ({"type": "object"}, {"type": "object", "additionalProperties": False}),
+]
+# Here an answer has less than an application may have read.
+GONE: list[tuple[Any, Any]] = [
     (obj(a=STRING, b=STRING), obj(a=STRING)),
+    (obj(a=STRING), obj(a=False)),
+    (obj(a={}), obj()),
+    (
+        {"type": "object", "additionalProperties": STRING},
+        {"type": "object", "additionalProperties": STRING, "properties": {"a": False}},
+    ),
+    (
+        {"type": "object", "additionalProperties": STRING},
+        {"type": "object", "additionalProperties": False},
+    ),
 ]
 
 
-@pytest.mark.parametrize(("wide", "narrow"), [*NARROWER, *HARMLESS], ids=json.dumps)
+@pytest.mark.parametrize(("wide", "narrow"), [*NARROWER, *HARMLESS, *GONE], ids=json.dumps)
 def test_on_the_way_to_the_service_a_narrowing_breaks_and_a_widening_adds(
     wide: Any, narrow: Any
 ) -> None:
@@ -230,6 +283,14 @@ def test_what_a_client_passes_over_breaks_nothing(wide: Any, narrow: Any) -> Non
     """A list of values that grows, a new property."""
     assert verdict(of_response(narrow, wide)) is ADDITIVE
     assert verdict(of_response(wide, narrow)) is ADDITIVE
+
+
+@pytest.mark.parametrize(("wide", "narrow"), GONE, ids=json.dumps)
+def test_what_an_application_reads_and_is_gone_breaks(wide: Any, narrow: Any) -> None:
+    """Required or not, at the top and within; that it comes in addition does not."""
+    for wrap in (lambda schema: schema, lambda schema: obj(p={"type": "array", "items": schema})):
+        assert verdict(of_response(wrap(wide), wrap(narrow))) is BREAKING
+        assert verdict(of_response(wrap(narrow), wrap(wide))) is ADDITIVE
 
 
 def test_a_list_that_grew_in_an_answer_comes_with_a_note() -> None:
@@ -331,15 +392,59 @@ def test_listed_values_are_held_against_limits() -> None:
     assert (gone.why, gone.old) == ("an alternative for an array is gone", [[1, 1]])
 
 
-def test_alternatives_that_overlap_exclude_what_both_match() -> None:
-    """By the word of `oneOf`; the same ones twice are the same."""
+OVERLAP = "members of a `oneOf` match the same values, so it is read as `anyOf`"
+
+
+def test_alternatives_that_overlap_are_read_as_any_of_them() -> None:
+    """One more or one less is told as such, and that they overlap once."""
     one, other, third = obj(a=STRING), obj(b=STRING), obj(c=STRING)
-    assert of_request({"oneOf": [one, other]}, {"oneOf": [one, other]}) == []
-    found = of_request({"oneOf": [one, other]}, {"oneOf": [one, other, third]})
-    assert verdict(found) is BREAKING
-    assert any("`not`" in finding.why for finding in found)
-    assert verdict(of_request({"not": STRING}, {"not": {"type": ["string", "null"]}})) is BREAKING
-    assert verdict(of_request({"not": {"type": ["string", "null"]}}, {"not": STRING})) is ADDITIVE
+    few, many = {"oneOf": [one, other]}, {"oneOf": [one, third, other]}
+    alternative = {"type": "object", "properties": ["c"]}
+    for compared, directions in (
+        (of_request, {"widening": ADDITIVE, "narrowing": BREAKING}),
+        (of_response, {"widening": BREAKING, "narrowing": ADDITIVE}),
+    ):
+        assert compared(few, few) == []
+        new, overlap = compared(few, many)
+        assert (new.verdict, new.direction) == (directions["widening"], "widening")
+        assert (new.why, new.old, new.new) == (
+            "a new alternative for an object", None, alternative,
+        )  # fmt: skip
+        assert (overlap.verdict, overlap.direction, overlap.why) == (DOCS, "wording", OVERLAP)
+        gone, overlap = compared(many, few)
+        assert (gone.verdict, gone.direction) == (directions["narrowing"], "narrowing")
+        assert (gone.why, gone.old, gone.new) == (
+            "an alternative for an object is gone", alternative, None,
+        )  # fmt: skip
+        assert (overlap.verdict, overlap.why) == (DOCS, OVERLAP)
+
+
+def test_an_overlap_is_told_where_its_members_are_others() -> None:
+    """Not where they only have another order, other words, or a component to stand in."""
+    named = {"A": {**obj(a=STRING), "description": "d"}}
+    members = [obj(a=STRING), obj(b=STRING)]
+    (order,) = of_request({"oneOf": members}, {"oneOf": members[::-1]})
+    assert order.why == "the properties stand in another order"
+    (words,) = of_request({"oneOf": members}, {"oneOf": [ref("A"), members[1]]}, schemas=named)
+    assert words.why == "`description` reads differently"
+    (overlap,) = of_request({"anyOf": members}, {"oneOf": members})
+    assert overlap.why == OVERLAP
+    assert of_request({"oneOf": members}, {"anyOf": members}) == [overlap]
+    inner = obj(p={"anyOf": members}), obj(p={"allOf": [{"oneOf": members}]})
+    (overlap,) = of_request(*inner)
+    assert (overlap.where, overlap.why) == (f"{WHERE} request body.p", OVERLAP)
+
+
+def test_what_not_names_is_refused() -> None:
+    """More of it narrows, less of it widens."""
+    wide, narrow = {"not": STRING}, {"not": {"type": ["string", "null"]}}
+    assert verdict(of_request(wide, narrow)) is BREAKING
+    assert verdict(of_request(narrow, wide)) is ADDITIVE
+    wide, narrow = obj(), {**obj(), "not": {"required": ["a"]}}
+    (found,) = of_request(wide, narrow)
+    assert found.why == "what `not` names is no longer allowed"
+    (found,) = of_request(narrow, wide)
+    assert found.why == "what `not` named is allowed now"
     assert of_request({"type": "integer", "not": STRING}, {"type": "integer"}) == []
     assert of_request({"type": "integer"}, {"type": "integer", "not": STRING}) == []
 
@@ -374,14 +479,14 @@ NUMBER, ARRAY = {"type": "number"}, {"type": "array"}
         (obj(("next",), next=ref("Chain")), ref("Chain"), False),
     ],
 )
-def test_alternatives_that_are_apart_exclude_nothing(
+def test_alternatives_that_are_surely_apart_do_not_overlap(
     one: Json, other: Json, are_apart: bool
 ) -> None:
-    """So `oneOf` and `anyOf` of them are the same."""
+    """So `oneOf` and `anyOf` of them are wholly the same."""
     both = [one, other]
     schemas = {"Chain": obj(("next",), next=ref("Chain"))}
     found = of_request({"anyOf": both}, {"oneOf": both}, schemas=schemas)
-    assert (verdict(found) < BREAKING) is are_apart
+    assert [finding.why for finding in found] == ([] if are_apart else [OVERLAP])
 
 
 def test_properties_for_the_other_side_only_do_not_count() -> None:
@@ -433,6 +538,218 @@ def test_conditions_are_told_apart_by_all_that_they_say() -> None:
     assert verdict(findings(old, speech(beside, schemas=schemas))) is BREAKING
     groups = {"contains": {"allOf": [STRING], "patternProperties": {"a": STRING}}}
     assert of_request(groups, groups) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({"allOf": [{"minLength": 1}]}, {"allOf": [{"minLength": 2}]}),
+        ({"anyOf": [{"minLength": 1}, {}]}, {"anyOf": [{"minLength": 2}, {}]}),
+        ({"oneOf": [{"minLength": 1}]}, {"oneOf": [{"minLength": 2}]}),
+        ({"prefixItems": [{"minLength": 1}]}, {"prefixItems": [{"minLength": 2}]}),
+        ({"properties": {"a": {"minLength": 1}}}, {"properties": {"a": {"minLength": 2}}}),
+        ({"patternProperties": {"a": STRING}}, {"patternProperties": {"a": {}}}),
+        ({"dependentSchemas": {"a": STRING}}, {"dependentSchemas": {"a": {}}}),
+        ({"items": {"minLength": 1}}, {"items": {"minLength": 2}}),
+        ({"not": {"minLength": 1}}, {"not": {"minLength": 2}}),
+        ({"not": True}, {"not": False}),
+        ({"enum": ["a", 1]}, {"enum": ["a", 2]}),
+        ({"enum": ["a", 1, None, True, [1], {"b": 2}]}, {"enum": ["a", 1, None, True, [1]]}),
+        ({"const": 1}, {"const": True}),
+        ({"type": ["string", "null"]}, {"type": ["string"]}),
+        ({"required": ["a", "b"]}, {"required": ["a"]}),
+        (ref("Name"), ref("Node")),
+        ({"allOf": [ref("Name")]}, {"allOf": [ref("Node")]}),
+        ({"$ref": "#/components/schemas/Name", "minLength": 2}, ref("Name")),
+    ],
+    ids=json.dumps,
+)
+@pytest.mark.parametrize(
+    ("type_name", "keyword"),
+    [
+        ("array", "contains"),
+        ("array", "unevaluatedItems"),
+        ("object", "propertyNames"),
+        ("object", "unevaluatedProperties"),
+        ("string", "if"),
+    ],
+)
+def test_a_change_in_a_schema_that_is_only_told_apart_is_seen(
+    type_name: str, keyword: str, old: Any, new: Any
+) -> None:
+    """Whatever keyword it is behind; it may refuse what was sent, so it breaks either way."""
+    schemas = [{"type": type_name, keyword: {"title": "t", **inner}} for inner in (old, new)]
+    found = of_request(*schemas, schemas=SCHEMAS)
+    assert told(found) == [
+        ("BREAKING", "narrowing", "request body"),
+        ("ADDITIVE", "widening", "request body"),
+    ]
+    assert {finding.why for finding in found} == {f"`{keyword}` is another"}
+    for inner in (old, new):
+        same = [{"type": type_name, keyword: {**inner, "description": said}} for said in ("d", "e")]
+        assert of_request(*same, schemas=SCHEMAS) == []
+
+
+def test_lists_that_are_sets_have_no_order_in_them() -> None:
+    """Of mixed types too."""
+    old = {"type": ["string", "null"], "enum": ["a", 1, None], "required": ["a", "b"]}
+    new = {"type": ["null", "string"], "enum": [None, "a", 1], "required": ["b", "a"]}
+    assert of_request({"contains": old}, {"contains": new}) == []
+    ordered = {"prefixItems": [STRING, {}]}, {"prefixItems": [{}, STRING]}
+    assert verdict(of_request(*({"contains": each} for each in ordered))) is BREAKING
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why_lost", "why_gained", "said"),
+    [
+        (
+            {"type": ["string", "integer"]}, STRING,
+            "no longer allowed: integer", "allowed now: integer",
+            (["integer", "string"], ["string"]),
+        ),
+        (
+            {}, {"type": "object"},
+            "no longer allowed: null, boolean, number, string, array",
+            "allowed now: null, boolean, number, string, array",
+            (["any"], ["object"]),
+        ),
+        (
+            {"type": "number"}, {"type": "integer"},
+            "only whole numbers are allowed now", "numbers that are not whole are allowed now",
+            ("number", "integer"),
+        ),
+        (
+            {"enum": ["b", "a", "c"]}, {"enum": ["c"]},
+            'no longer allowed: "a", "b"', 'allowed now: "a", "b"',
+            (["a", "b", "c"], ["c"]),
+        ),
+        (
+            {"oneOf": [{"const": "a"}, {"const": "b"}, {"enum": ["c"]}]}, {"const": "c"},
+            'no longer allowed: "a", "b"', 'allowed now: "a", "b"',
+            (["a", "b", "c"], ["c"]),
+        ),
+        (
+            STRING, {"enum": ["a"]},
+            "only listed values are allowed now",
+            "any value is allowed now, not only those that are listed",
+            (None, ["a"]),
+        ),
+        (
+            {"type": "number"}, {"type": "number", "minimum": 0.5},
+            "`minimum` is higher", "`minimum` is lower", (None, 0.5),
+        ),
+        (
+            {"type": "number", "maximum": 9}, {"type": "number", "exclusiveMaximum": 9},
+            "`maximum` is lower", "`maximum` is higher", (9, "9, exclusive"),
+        ),
+        (
+            {"type": "number", "multipleOf": 0.5}, {"type": "number", "multipleOf": 1.5},
+            "`multipleOf` is stricter", "`multipleOf` is less strict", ([0.5], 1.5),
+        ),
+        (
+            {"type": "string", "maxLength": 9}, {"type": "string", "maxLength": 5},
+            "`maxLength` is lower", "`maxLength` is higher", (9, 5),
+        ),
+        (
+            {"type": "array", "minItems": 1}, {"type": "array", "minItems": 2},
+            "`minItems` is higher", "`minItems` is lower", (1, 2),
+        ),
+        (
+            {"type": "object"}, {"type": "object", "maxProperties": 2},
+            "`maxProperties` is lower", "`maxProperties` is higher", (None, 2),
+        ),
+        (
+            STRING, {"type": "string", "pattern": "^a"},
+            "`pattern` is a new condition", "`pattern` is no longer a condition", (None, "^a"),
+        ),
+        (
+            {"type": "string", "pattern": ""}, {"type": "string", "pattern": "^a"},
+            "`pattern` is a new condition", "`pattern` is no longer a condition", ("", "^a"),
+        ),
+        (
+            {"type": "array"}, {"type": "array", "uniqueItems": True},
+            "`uniqueItems` is a new condition", "`uniqueItems` is no longer a condition",
+            (None, True),
+        ),
+        (
+            {"type": "array"}, {"type": "array", "contains": STRING},
+            "`contains` is a new condition", "`contains` is no longer a condition",
+            (None, STRING),
+        ),
+        (
+            {"type": "array", "contains": {}}, {"type": "array", "contains": {}, "minContains": 2},
+            "`minContains` is higher", "`minContains` is lower", (1, 2),
+        ),
+        (
+            {"type": "array", "contains": {}, "maxContains": 3},
+            {"type": "array", "contains": {}, "maxContains": 2},
+            "`maxContains` is lower", "`maxContains` is higher", (3, 2),
+        ),
+        (
+            obj(a=STRING), obj(("a",), a=STRING),
+            "is required now", "is no longer required", (False, True),
+        ),
+        (
+            obj(a={"type": ["string", "null"]}), obj(),
+            "the property is gone", "a new property", (["null", "string"], None),
+        ),
+        (
+            {"type": "object"}, {"type": "object", "additionalProperties": False},
+            "further properties are no longer allowed", "further properties are allowed now",
+            (True, False),
+        ),
+    ],
+)  # fmt: skip
+def test_a_finding_says_what_was_and_what_is(
+    old: Any, new: Any, why_lost: str, why_gained: str, said: tuple[Any, Any]
+) -> None:
+    """Once, with nothing beside it; there and back."""
+    (lost,) = of_request(old, new)
+    assert (lost.verdict, lost.direction, lost.why) == (BREAKING, "narrowing", why_lost)
+    assert (lost.old, lost.new) == said
+    (gained,) = of_request(new, old)
+    assert (gained.verdict, gained.direction, gained.why) == (ADDITIVE, "widening", why_gained)
+    assert (gained.new, gained.old) == said
+
+
+def test_a_condition_that_is_another_says_both() -> None:
+    """A narrowing and a widening, each with the old one before the new one."""
+    for keyword, old, new in (
+        ("pattern", "^a", "^b"),
+        ("format", "date", "time"),
+        ("contentEncoding", "base64", "base32"),
+    ):
+        found = of_request({"type": "string", keyword: old}, {"type": "string", keyword: new})
+        assert [finding.why for finding in found] == [f"`{keyword}` is another"] * 2
+        assert [(finding.old, finding.new) for finding in found] == [(old, new)] * 2
+    found = of_request({"type": "array", "contains": STRING}, {"type": "array", "contains": {}})
+    assert [(f.why, f.old, f.new) for f in found] == [("`contains` is another", STRING, {})] * 2
+
+
+def test_a_default_is_the_client_s_business_only_on_the_way_to_the_service() -> None:
+    """The service sends what it sends."""
+    one, two, none = obj(a={"default": 1}), obj(a={"default": 2}), obj(a={})
+    for old, new, there, why in (
+        (one, two, BREAKING, "the default is another"),
+        (one, none, BREAKING, "the default is no longer given"),
+        (none, two, ADDITIVE, "a default is given now"),
+    ):
+        (sent,), (received,) = of_request(old, new), of_response(old, new)
+        assert (sent.verdict, sent.direction, sent.why) == (there, "change", why)
+        assert (received.verdict, received.direction, received.why) == (DOCS, "change", why)
+
+
+def test_a_pattern_that_every_text_matches_is_none() -> None:
+    """So to come to it is to widen, whichever way the text goes."""
+    for everything in (".*", "", "^.*$", "^.*", "(.*)", "[\\s\\S]*"):
+        wide, narrow = ({"type": "string", "pattern": said} for said in (everything, "^a$"))
+        assert verdict(of_request(narrow, wide)) is ADDITIVE
+        assert verdict(of_request(wide, narrow)) is BREAKING
+        assert verdict(of_response(wide, narrow)) is ADDITIVE
+        assert verdict(of_response(narrow, wide)) is BREAKING
+    for something in ("^$", ".+", "^a*$", "\\.*"):
+        wide, narrow = STRING, {"type": "string", "pattern": something}
+        assert verdict(of_request(wide, narrow)) is BREAKING
 
 
 def test_openapi_3_0_means_what_it_says() -> None:
@@ -516,6 +833,10 @@ def rename_scheme(document: Json, _: Json) -> None:
     document["security"] = [{"other": []}]
 
 
+def say_what_the_bearer_bears(document: Json, _: Json) -> None:
+    document["components"]["securitySchemes"]["bearer"]["bearerFormat"] = "JWT"
+
+
 def describe_scheme(document: Json, _: Json) -> None:
     document["components"]["securitySchemes"]["bearer"]["description"] = "d"
 
@@ -531,6 +852,24 @@ def demand_nothing(document: Json, _: Json) -> None:
 
 def demand_a_scope(document: Json, _: Json) -> None:
     document["security"] = [{"bearer": ["speak"]}]
+
+
+def move_the_version_into_the_path(document: Json, _: Json) -> None:
+    document["servers"] = [{"url": "https://api.example"}]
+    document["paths"]["/v1/audio/speech"] = document["paths"].pop("/audio/speech")
+
+
+def move_the_version_and_lose_it(document: Json, _: Json) -> None:
+    document["servers"] = [{"url": "https://api.example"}, {"url": "https://api.example/v2"}]
+    document["paths"]["/v1/audio/speech"] = document["paths"].pop("/audio/speech")
+
+
+def end_server_with_a_slash(document: Json, _: Json) -> None:
+    document["servers"] = [{"url": "https://api.example/v1/"}]
+
+
+def say_bearer_in_capitals(document: Json, _: Json) -> None:
+    document["components"]["securitySchemes"]["bearer"]["scheme"] = "Bearer"
 
 
 def remove_body(_: Json, op: Json) -> None:
@@ -581,6 +920,11 @@ def add_failure(_: Json, op: Json) -> None:
 
 def add_success(_: Json, op: Json) -> None:
     op["responses"]["202"] = {"description": "d"}
+
+
+def leave_a_failure_to_the_default(_: Json, op: Json) -> None:
+    op["responses"]["default"] = {"description": "d"}
+    op["responses"].pop("401", None)
 
 
 def widen_status(_: Json, op: Json) -> None:
@@ -659,6 +1003,10 @@ CHANGES: list[tuple[Callable[[Json, Json], None], Verdict, Verdict, str]] = [
     (override_server, BREAKING, BREAKING, "servers"),
     (override_server_of_the_path, BREAKING, BREAKING, "servers"),
     (remove_servers, BREAKING, BREAKING, "servers"),
+    (move_the_version_into_the_path, NONE, NONE, ""),
+    (move_the_version_and_lose_it, ADDITIVE, BREAKING, "servers"),
+    (end_server_with_a_slash, NONE, NONE, ""),
+    (say_bearer_in_capitals, NONE, NONE, ""),
     (change_scheme, BREAKING, BREAKING, "security"),
     (rename_scheme, NONE, NONE, ""),
     (let_anybody_in, ADDITIVE, BREAKING, "security"),
@@ -678,7 +1026,7 @@ CHANGES: list[tuple[Callable[[Json, Json], None], Verdict, Verdict, str]] = [
     (widen_status, BREAKING, BREAKING, "response 2XX"),
     (remove_response_type, BREAKING, ADDITIVE, "response 200 body"),
     (add_response_type, ADDITIVE, BREAKING, "response 200 body (audio/wav)"),
-    (add_header, ADDITIVE, ADDITIVE, "response 200 header x-a"),
+    (add_header, ADDITIVE, BREAKING, "response 200 header x-a"),
     (add_required_header, ADDITIVE, BREAKING, "response 200 header x-a"),
     (add_callback, BREAKING, BREAKING, "callbacks"),
     (move, BREAKING, BREAKING, WHERE),
@@ -701,7 +1049,9 @@ def test_operations_are_compared_in_all_that_callers_rely_on(
     assert findings(new, new) == []
 
 
-@pytest.mark.parametrize("change", [reword, describe_server, describe_scheme])
+@pytest.mark.parametrize(
+    "change", [reword, describe_server, describe_scheme, say_what_the_bearer_bears]
+)
 def test_words_alone_are_documentation(change: Callable[[Json, Json], None]) -> None:
     """Wherever they stand; those about servers are not even looked at."""
     old, new = changed(change)
@@ -720,6 +1070,19 @@ def test_rewording_is_told_for_each_place() -> None:
     assert [(f.old, f.new) for f in found if f.where.endswith("200")] == [("OK", "Fine")]
 
 
+def test_a_status_may_be_covered_by_a_wider_one() -> None:
+    """By its class or by the default; then nothing is gone."""
+    old, new = changed(leave_a_failure_to_the_default)
+    operation(old)["responses"]["401"] = {"description": "d"}
+    assert [(f.verdict, f.why, f.new) for f in findings(old, new)] == [
+        (ADDITIVE, "a new status", "DEFAULT")
+    ]
+    operation(new)["responses"]["4XX"] = operation(new)["responses"].pop("default")
+    assert [(f.verdict, f.why, f.new) for f in findings(old, new)] == [
+        (ADDITIVE, "a new status", "4XX")
+    ]
+
+
 def test_an_operation_that_is_gone_breaks() -> None:
     """And one that lost its name is still compared."""
     (gone,) = findings(*changed(remove_operation))
@@ -731,6 +1094,83 @@ def test_an_operation_that_is_gone_breaks() -> None:
         renamed, required = findings(old, new)
         assert (renamed.verdict, renamed.direction, renamed.new) == (BREAKING, "change", name)
         assert required.where == f"{WHERE} request body"
+
+
+@pytest.mark.parametrize(
+    ("change", "there", "back"),
+    [
+        (remove_body, ("the request body is gone", True, None),
+         ("a request body is new", None, True)),
+        (require_body, ("is required now", False, True), ("is no longer required", True, False)),
+        (add_parameter(), ("a new parameter", None, True), ("the parameter is gone", True, None)),
+        (add_request_type, ("a new content type", None, "text/plain"),
+         ("the content type is gone", "text/plain", None)),
+        (add_failure, ("a new status", None, "401"), ("the status is gone", "401", None)),
+        (add_header, ("a new header", None, True), ("the header is gone", True, None)),
+        (encode_body,
+         ("the parts are encoded differently", {}, {"a": {"contentType": "text/plain"}}),
+         ("the parts are encoded differently", {"a": {"contentType": "text/plain"}}, {})),
+        (add_server, ("a new server", ["https://api.example/v1"],
+                      ["https://api.example/v1", "https://other.example/v1"]),
+         ("a server is gone", ["https://api.example/v1", "https://other.example/v1"],
+          ["https://api.example/v1"])),
+        (add_operation, ("a new operation 'fetchVoices'", None, "fetchVoices"),
+         ("the operation 'fetchVoices' is gone", "fetchVoices", None)),
+        (move, ("the operation has moved", WHERE, "POST /speech"),
+         ("the operation has moved", "POST /speech", WHERE)),
+        (use_another_method, ("the operation has moved", WHERE, "PUT /audio/speech"),
+         ("the operation has moved", "PUT /audio/speech", WHERE)),
+        (demand_a_scope, ("a way to be let in is no longer enough",
+                          ['{"scheme": "bearer", "type": "http"}'],
+                          [['{"scheme": "bearer", "type": "http"}',
+                            '{"scheme": "bearer", "type": "http"} scope speak']]),
+         ("another way to be let in",
+          [['{"scheme": "bearer", "type": "http"}',
+            '{"scheme": "bearer", "type": "http"} scope speak']],
+          ['{"scheme": "bearer", "type": "http"}'])),
+    ],
+)  # fmt: skip
+def test_each_change_of_an_operation_says_what_was_and_what_is(
+    change: Callable[[Json, Json], None], there: tuple[str, Any, Any], back: tuple[str, Any, Any]
+) -> None:
+    """The old one first, whichever of the two documents has the thing."""
+    old, new = changed(change)
+    for pair, expected in (((old, new), there), ((new, old), back)):
+        found = [(finding.why, finding.old, finding.new) for finding in findings(*pair)]
+        assert expected in found
+
+
+def test_each_finding_knows_where_it_stands() -> None:
+    """In the new document; what is gone from it, in the old one."""
+    media = ("requestBody", "content", "application/json")
+    post, schema = ("paths", "/audio/speech", "post"), (*media, "schema")
+    old, new = speech(obj(a=STRING, b=STRING, c={})), speech(obj(a=INTEGER, c={"title": "t"}))
+    places = {finding.where: finding.at for finding in findings(old, new)}
+    assert places == {
+        f"{WHERE} request body.a": (*post, *schema, "properties", "a"),
+        f"{WHERE} request body.b": (*post, *schema, "properties", "b"),
+        f"{WHERE} request body.c": (*post, *schema, "properties", "c", "title"),
+    }
+    for change, at in (
+        (add_parameter(), (*post, "parameters", 0)),
+        (add_failure, (*post, "responses", "401")),
+        (add_header, (*post, "responses", "200", "headers", "X-A")),
+        (add_request_type, (*post, "requestBody", "content", "text/plain")),
+        (move_server, ("servers",)),
+        (override_server, (*post, "servers")),
+        (demand_a_scope, ("security",)),
+        (let_anybody_in, (*post, "security")),
+        (require_body, (*post, "requestBody")),
+        (remove_body, (*post, "requestBody")),
+        (add_callback, (*post, "callbacks")),
+        (encode_body, (*post, *media)),
+        (rename, (*post, "operationId")),
+        (remove_operation, post),
+        (add_operation, ("paths", "/voices", "get")),
+        (move, ("paths", "/speech", "post")),
+        (say_what_the_bearer_bears, ("components", "securitySchemes", "bearer", "bearerFormat")),
+    ):  # type: Callable[[Json, Json], None], tuple[str | int, ...]
+        assert at in {finding.at for finding in findings(*changed(change))}, change
 
 
 def with_parameters(*parameters: Json, path: str = "/audio/speech") -> Json:
@@ -771,6 +1211,81 @@ QUERY = {"name": "q", "in": "query", "schema": {"type": "array"}}
 def test_parameters(old: Json, new: Json, expected: Verdict) -> None:
     """Names of headers know no case, and some mean nothing."""
     assert verdict(findings(with_parameters(old), with_parameters(new))) is expected
+
+
+def query(schema: Any, **facts: Any) -> Json:
+    return {"name": "q", "in": "query", "schema": schema, **facts}
+
+
+def array(items: Any, **facts: Any) -> Json:
+    return {"type": "array", "items": items, **facts}
+
+
+INTEGER = {"type": "integer"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (query(STRING), query(array(STRING))),
+        (query(INTEGER), query(array(INTEGER, uniqueItems=True, minItems=1, maxItems=1))),
+        (query(INTEGER), query(array(STRING))),
+        (query(STRING, explode=False), query(array(STRING))),
+        (query(STRING), query({"anyOf": [INTEGER, array(STRING)]})),
+        (query({"enum": ["a"]}), query({"type": "array", "prefixItems": [STRING]})),
+        (query(INTEGER), query(STRING)),
+        (query({"type": "number"}), query({"type": "string", "minLength": 1})),
+        (query({"type": "boolean"}), query({"enum": ["true", "false", "maybe"]})),
+        (query({"enum": [1, 2]}), query({"enum": ["1", "2", "3"]})),
+        (query({"type": ["integer", "boolean"]}), query(STRING)),
+        (query(INTEGER, **{"in": "header"}), query(STRING, **{"in": "header"})),
+        (query(INTEGER, **{"in": "cookie"}), query(array(INTEGER), **{"in": "cookie"})),
+    ],
+)
+def test_a_parameter_is_compared_as_the_text_that_it_is(old: Json, new: Json) -> None:
+    """A number is a string too, and a lone value the one item of an exploded array."""
+    there = findings(with_parameters(old), with_parameters(new))
+    assert {(finding.verdict, finding.direction) for finding in there} == {(ADDITIVE, "widening")}
+    assert verdict(findings(with_parameters(new), with_parameters(old))) is BREAKING
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (query(STRING), query(array(INTEGER))),
+        (query(STRING), query(array(STRING), explode=False)),
+        (query(STRING), query(array(STRING), style="pipeDelimited")),
+        (query(STRING, **{"in": "header"}), query(array(STRING), **{"in": "header"})),
+        (query(STRING), query(array(STRING, minItems=2))),
+        (query(STRING), query(array(STRING, maxItems=0))),
+        (query(STRING), query(array(STRING, contains={"const": "a"}))),
+        (query(STRING), query(array(STRING, unevaluatedItems=False))),
+        (query(STRING), query({"enum": [["a"]]})),
+        (query(STRING), query(array(STRING) | {"not": {"maxItems": 1}})),
+        (query(STRING), query(array({"type": "string", "maxLength": 3}))),
+        (query(STRING), query(array(array(STRING)))),
+        (query(array(INTEGER)), query(array(STRING, minItems=1))),
+        (query(obj(a=INTEGER)), query(STRING)),
+        (query(INTEGER), query({"type": "string", "maxLength": 3})),
+        (query(INTEGER), query({"type": "string", "minLength": 2})),
+        (query(INTEGER), query({"type": "string", "format": "date"})),
+        (query({"enum": [1, 2]}), query({"enum": ["1"]})),
+        (query({"type": ["integer", "null"]}), query(STRING)),
+        (
+            {"name": "q", "in": "query", "content": {"application/json": {"schema": INTEGER}}},
+            {"name": "q", "in": "query", "content": {"application/json": {"schema": STRING}}},
+        ),
+    ],
+)
+def test_a_parameter_that_is_another_text_breaks(old: Json, new: Json) -> None:
+    """What the service takes no longer, or takes for something else."""
+    assert verdict(findings(with_parameters(old), with_parameters(new))) is BREAKING
+
+
+def test_in_a_body_a_number_is_no_string() -> None:
+    """There it is JSON."""
+    assert verdict(of_request(INTEGER, STRING)) is BREAKING
+    assert verdict(of_request(STRING, array(STRING))) is BREAKING
 
 
 def test_parameters_of_a_path_are_known_by_their_place() -> None:
@@ -850,6 +1365,185 @@ def test_variables_of_a_server_count() -> None:
     old = document(default="eu")
     assert findings(old, document(default="eu", description="d")) == []
     assert verdict(findings(old, document(default="us"))) is BREAKING
+
+
+def test_the_server_that_comes_first_is_told() -> None:
+    """It is the one that is called."""
+    old, new = speech(), speech()
+    one, other = "https://api.example/v1", "https://other.example/v1"
+    old["servers"] = [{"url": one}, {"url": other}]
+    new["servers"] = [{"url": other}, {"url": one}]
+    (found,) = findings(old, new)
+    assert (found.verdict, found.direction) == (ADDITIVE, "change")
+    assert (found.where, found.why) == (f"{WHERE} servers", "another server comes first")
+    assert (found.old, found.new) == ([one, other], [other, one])
+    assert found.at == ("servers",)
+    assert findings(old, old) == []
+
+
+def test_whole_urls_are_compared_with_the_variables_of_a_server() -> None:
+    """And by all of the path."""
+
+    def document(url: str, path: str) -> Json:
+        found = with_parameters(path=path)
+        found["servers"] = [{"url": url, "variables": {"r": {"default": "eu"}}}]
+        return found
+
+    old = document("https://{r}.example/v1", "/speech")
+    assert findings(old, document("https://{r}.example", "/v1/speech")) == []
+    moved = findings(old, document("https://{r}.example", "/v2/speech"))
+    assert [(finding.where, finding.why) for finding in moved] == [
+        ("POST /speech", "the operation has moved"),
+        ("POST /speech servers", "a server is gone"),
+        ("POST /speech servers", "a new server"),
+    ]
+    assert (moved[0].old, moved[0].new) == ("POST /speech", "POST /v2/speech")
+
+
+def oauth(**flows: Any) -> Json:
+    document = speech()
+    document["components"]["securitySchemes"]["bearer"] = {"type": "oauth2", "flows": flows}
+    document["security"] = [{"bearer": ["read"]}]
+    return document
+
+
+def flow(url: str = "https://api.example/token", **scopes: str) -> Json:
+    return {"tokenUrl": url, "scopes": {"read": "To read", **scopes}}
+
+
+@pytest.mark.parametrize(
+    ("new", "expected"),
+    [
+        (oauth(implicit=flow()), []),
+        (
+            oauth(implicit=flow(write="To write")),
+            [("ADDITIVE", "widening", "security scheme bearer implicit")],
+        ),
+        (
+            oauth(implicit=flow(read="To look")),
+            [("DOCS", "wording", "security scheme bearer implicit")],
+        ),
+        (
+            oauth(implicit=flow(), clientCredentials=flow(write="To write")),
+            [("ADDITIVE", "widening", "security")],
+        ),
+        (
+            oauth(clientCredentials=flow()),
+            [("BREAKING", "narrowing", "security"), ("ADDITIVE", "widening", "security")],
+        ),
+        (
+            oauth(implicit=flow("https://api.example/oauth")),
+            [("BREAKING", "narrowing", "security"), ("ADDITIVE", "widening", "security")],
+        ),
+    ],
+)
+def test_scopes_to_choose_from_are_apart_from_what_is_demanded(
+    new: Json, expected: list[Any]
+) -> None:
+    """One more is an addition, other words are words, and each flow is a way of its own."""
+    assert told(findings(oauth(implicit=flow()), new)) == expected
+
+
+def test_a_scope_that_is_gone_breaks() -> None:
+    """Whatever its scheme is called now, and whether an operation demands it or not."""
+    old, new = oauth(implicit=flow(write="To write")), oauth(implicit=flow())
+    schemes = new["components"]["securitySchemes"]
+    for _ in range(2):
+        (gone,) = findings(old, new)
+        assert (gone.verdict, gone.direction) == (BREAKING, "narrowing")
+        assert gone.where == "security scheme bearer implicit"
+        assert (gone.why, gone.old, gone.new) == (
+            "no longer to be had: write", ["read", "write"], ["read"],
+        )  # fmt: skip
+        schemes["other"] = schemes.pop("bearer", None) or schemes["other"]
+        new["security"] = [{"other": ["read"]}]
+    (more,) = findings(new, old)
+    assert (more.verdict, more.why) == (ADDITIVE, "to be had now: write")
+    assert (more.old, more.new) == (["read"], ["read", "write"])
+
+
+def test_odd_flows_are_compared_as_they_are() -> None:
+    """Nobody checks other people's documents before they come here."""
+    odd = oauth(implicit="x")
+    assert findings(odd, odd) == findings(oauth(), oauth()) == []
+    assert verdict(findings(odd, oauth(implicit=flow()))) is BREAKING
+    assert verdict(findings(oauth(), oauth(implicit=flow()))) is BREAKING
+    nothing: Json = oauth(implicit={**flow(), "scopes": None})
+    assert findings(nothing, oauth(implicit=flow())) == []
+
+
+def deprecate_operation(_: Json, op: Json, facts: Json) -> None:
+    op.update(facts)
+
+
+def deprecate_property(_: Json, op: Json, facts: Json) -> None:
+    schema = op["requestBody"]["content"]["application/json"]["schema"]
+    schema["properties"]["a"] = {**STRING, **facts}
+
+
+def deprecate_answer(_: Json, op: Json, facts: Json) -> None:
+    schema = op["responses"]["200"]["content"]["application/json"]["schema"]
+    schema["properties"]["a"] = {"allOf": [STRING, facts]}
+
+
+def deprecate_parameter(_: Json, op: Json, facts: Json) -> None:
+    op["parameters"] = [{"name": "m", "in": "query", "schema": STRING, **facts}]
+
+
+def deprecate_header(_: Json, op: Json, facts: Json) -> None:
+    op["responses"]["200"]["headers"] = {"X-A": {"schema": STRING, **facts}}
+
+
+def deprecate_scheme(document: Json, _: Json, facts: Json) -> None:
+    document["components"]["securitySchemes"]["bearer"].update(facts)
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        (deprecate_operation, WHERE),
+        (deprecate_property, f"{WHERE} request body.a"),
+        (deprecate_answer, f"{WHERE} response 200 body.a"),
+        (deprecate_parameter, f"{WHERE} query parameter m"),
+        (deprecate_header, f"{WHERE} response 200 header x-a"),
+        (deprecate_scheme, "security scheme bearer"),
+    ],
+)
+def test_what_is_deprecated_is_told_by_itself_with_its_sunset(
+    change: Callable[[Json, Json, Json], None], where: str
+) -> None:
+    """It breaks nothing today; wherever it stands."""
+
+    def document(facts: Json) -> Json:
+        return changed(lambda document, op: change(document, op, facts))[1]
+
+    def words(old: Json, new: Json) -> list[tuple[str, Any, Any]]:
+        found = findings(document(old), document(new))
+        assert {(f.verdict, f.direction, f.where) for f in found} <= {(DOCS, "deprecation", where)}
+        return [(finding.why, finding.old, finding.new) for finding in found]
+
+    plain, off, on = {}, {"deprecated": False}, {"deprecated": True}  # type: Json, Json, Json
+    dated = {**on, "x-sunset": "2027-01-31"}
+    later = {**on, "x-sunset-date": "2028-01-31"}
+    assert words(plain, off) == words(off, plain) == words(on, on) == []
+    assert words(plain, on) == words(off, on) == [("is deprecated", None, True)]
+    assert words(on, plain) == [("is no longer deprecated", True, None)]
+    assert words(plain, dated) == [("is deprecated; its sunset is 2027-01-31", None, "2027-01-31")]
+    assert words(plain, {"x-sunset": "2027-01-31"}) == words(plain, dated)
+    assert words(dated, later) == [
+        (
+            "is deprecated, with another sunset; its sunset is 2028-01-31",
+            "2027-01-31",
+            "2028-01-31",
+        )
+    ]
+    assert words(dated, on) == [("is deprecated, with another sunset", "2027-01-31", True)]
+
+
+def test_a_name_with_a_sunset_in_it_is_no_date() -> None:
+    """Only the extensions that are in use for one are read as such."""
+    (found,) = of_request({"x-sunset-colour": 1}, {"x-sunset-colour": 2})
+    assert (found.direction, found.why) == ("wording", "`x-sunset-colour` reads differently")
 
 
 def test_discriminators_count() -> None:
@@ -960,69 +1654,6 @@ def files(tmp_path: Path) -> tuple[str, str]:
     return str(paths[0]), str(paths[1])
 
 
-def test_the_formats(files: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
-    """The worst first, in each."""
-    old, new = files
-
-    def out(form: str) -> str:
-        assert main([old, new, "--format", form]) == 0
-        return capsys.readouterr().out
-
-    assert out("text").splitlines() == [
-        "BREAKING",
-        f'  BREAKING: {WHERE} request body.b: no longer allowed: "y|z"',
-        '      ["x", "y|z"] → ["x"]',
-        f"  ADDITIVE: {WHERE} request body.c: a new property",
-        '      null → ["string"]',
-        f"  DOCS: {WHERE} request body.a: `title` reads differently",
-        '      null → "50%\\n"',
-    ]
-    assert out("markdown").splitlines()[:5] == [
-        "**BREAKING**",
-        "",
-        "| verdict | where | why | old | new |",
-        "|---|---|---|---|---|",
-        f'| BREAKING | {WHERE} request body.b | no longer allowed: "y\\|z" '
-        '| `["x", "y\\|z"]` | `["x"]` |',
-    ]
-    answer = json.loads(out("json"))
-    assert answer["verdict"] == "BREAKING"
-    assert answer["findings"][0] == {
-        "verdict": "BREAKING",
-        "direction": "narrowing",
-        "where": f"{WHERE} request body.b",
-        "why": 'no longer allowed: "y|z"',
-        "old": ["x", "y|z"],
-        "new": ["x"],
-    }
-    assert [finding["verdict"] for finding in answer["findings"]] == [
-        "BREAKING",
-        "ADDITIVE",
-        "DOCS",
-    ]
-    assert out("github").splitlines() == [
-        f"::error file={new},title=BREAKING {WHERE} request body.b::"
-        'no longer allowed: "y|z" (["x", "y|z"] → ["x"])',
-        f"::warning file={new},title=ADDITIVE {WHERE} request body.c::"
-        'a new property (null → ["string"])',
-        f"::notice file={new},title=DOCS {WHERE} request body.a::"
-        '`title` reads differently (null → "50%25\\n")',
-    ]
-
-
-def test_annotations_cannot_be_broken_out_of() -> None:
-    """Whatever a name in a document is made of; a long value is cut."""
-    finding = Finding(DOCS, "wording", "a:b,c\n::error::d", "e\r\nf", "g" * 500, None)
-    (line,) = render([finding], "github").splitlines()
-    assert line.startswith("::notice title=DOCS a%3Ab%2Cc%0A%3A%3Aerror%3A%3Ad::e%0D%0Af (")
-    assert "g" * 100 in line
-    assert "g" * 120 not in line
-    bare = Finding(DOCS, "wording", "a", "b", None, None)
-    assert render([bare], "text") == "DOCS\n  DOCS: a: b\n"
-    assert render([], "markdown") == "**NONE**\n"
-    assert render([], "github") == ""
-
-
 @pytest.mark.parametrize(
     ("body", "statuses"),
     [
@@ -1042,6 +1673,189 @@ def test_the_exit_status_follows_the_verdict(
     limits = ("breaking", "additive", "docs")
     assert tuple(main([*paths, "--fail-on", limit]) for limit in limits) == statuses
     assert main(paths) == 0
+
+
+def other_people_s() -> tuple[Json, Json]:
+    """Two documents with operations that nobody here calls, one of them without a name."""
+    old: Json = {
+        "openapi": "3.0.3",
+        "info": {"title": "T", "version": "1"},
+        "paths": {
+            "/pets": {
+                "get": {"operationId": "listPets", "responses": {"200": {"description": "OK"}}},
+                "post": {"responses": {"201": {"description": "OK"}}},
+            },
+            "/gone": {"summary": "s", "get": {"responses": {}}},
+            "/named": {"get": {"operationId": "old", "responses": {}}},
+        },
+    }
+    new: Json = json.loads(json.dumps(old))
+    new["paths"]["/pets"]["get"]["parameters"] = [query(INTEGER)]
+    new["paths"]["/pets"]["post"] |= {"operationId": "addPet", "description": "d"}
+    new["paths"]["/named"]["get"]["operationId"] = "new"
+    del new["paths"]["/gone"]
+    new["paths"]["/more"] = {"delete": {"responses": {}}}
+    return old, new
+
+
+def test_other_people_s_operations_are_compared_where_they_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By their operationIds; without the option, or with a wrong one, that is an error."""
+    paths = [str(tmp_path / name) for name in ("old.json", "new.json")]
+    for path, document in zip(paths, other_people_s(), strict=True):
+        (tmp_path / path).write_text(json.dumps(document), encoding="utf-8")
+    assert main([*paths, "--operations", "listPets, none"]) == 2
+    said = capsys.readouterr()
+    assert said.err == "contract.diff: neither document has the operation 'none'\n"
+    assert said.out == ""
+    assert main(paths) == 2
+    assert "none of the operations audio-speech, fetchVoices" in capsys.readouterr().err
+    assert main([*paths, "--operations", "listPets,old", "--fail-on", "breaking"]) == 1
+    assert [line for line in capsys.readouterr().out.splitlines() if ": " in line] == [
+        "  BREAKING: GET /named: the operationId is another, by which the contract is cut and calls"
+        " are named",
+        "  ADDITIVE: GET /pets query parameter q: a new parameter",
+    ]
+    assert main([*paths, "--operations", "addPet"]) == 2
+    assert "the old document has none of the operations addPet" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*paths, "--operations", "listPets", "--all"])
+
+
+def test_all_operations_are_compared_named_or_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One without a name is known by its place."""
+    paths = [str(tmp_path / name) for name in ("old.json", "new.json")]
+    for path, document in zip(paths, other_people_s(), strict=True):
+        (tmp_path / path).write_text(json.dumps(document), encoding="utf-8")
+    assert main([*paths, "--all"]) == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if ": " in line] == [
+        "  BREAKING: GET /named: the operationId is another, by which the contract is cut and calls"
+        " are named",
+        "  BREAKING: GET /gone: the operation 'GET /gone' is gone",
+        "  ADDITIVE: GET /pets query parameter q: a new parameter",
+        "  ADDITIVE: DELETE /more: a new operation 'DELETE /more'",
+        "  DOCS: POST /pets: `description` reads differently",
+    ]
+    assert main([paths[0], paths[0], "--all"]) == 0
+    assert capsys.readouterr().out == "NONE\n"
+
+
+def test_a_name_that_went_to_another_operation_is_gone_where_it_was() -> None:
+    """The other one is compared with what had its name before."""
+    old, new = with_parameters(), with_parameters(path="/voices")
+    old["paths"]["/voices"] = {"post": {"operationId": "fetchVoices", "responses": {}}}
+    new["paths"]["/audio/speech"] = {"post": {"operationId": "fetchVoices", "responses": {}}}
+    del new["paths"]["/voices"]
+    whys = [finding.why for finding in findings(old, new)]
+    assert whys == ["the operation 'audio-speech' is gone", "the operation has moved"]
+
+
+def test_annotations_point_into_the_file_that_is_given(
+    files: tuple[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where the new document was composed from it and comes in on standard input."""
+    old, new = files
+    spec = tmp_path / "spec.yaml"
+    text = "openapi: 3.1.0\npaths:\n  /audio/speech:\n\n    post: {}\n"
+    spec.write_text(text, encoding="utf-8")
+    stdin = io.TextIOWrapper(io.BytesIO((tmp_path / "new.json").read_bytes()))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    assert main([old, "-", "--format", "github", "--file", str(spec)]) == 0
+    *annotations, last = capsys.readouterr().out.splitlines()
+    assert len(annotations) == 3
+    assert all(f" file={spec},line=5,title=" in line for line in annotations)
+    assert last == "BREAKING"
+    assert main([old, new, "--file", str(tmp_path / "none.yaml")]) == 2
+    assert "none.yaml: cannot be read" in capsys.readouterr().err
+
+
+def test_the_summary_is_appended_as_a_table(
+    files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Beside the output, whatever its format."""
+    summary = tmp_path / "summary.md"
+    summary.write_text("# Before\n\n", encoding="utf-8")
+    assert main([*files, "--format", "markdown", "--summary", str(summary)]) == 0
+    table = capsys.readouterr().out
+    assert "| BREAKING | POST /audio/speech request body.b |" in table
+    assert summary.read_text(encoding="utf-8") == f"# Before\n\n{table}"
+    assert main([*files, "--format", "github", "--summary", str(tmp_path)]) == 2
+    assert "Is a directory" in capsys.readouterr().err
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A changelog, committed."""
+    root = tmp_path / "repository"
+    root.mkdir()
+    log = f"# Changelog\n\n- **contract** `{WHERE} request body.c`: long ago.\n"
+    (root / "CHANGELOG.md").write_text(log, encoding="utf-8")
+    for command in (
+        ["git", "init", "--quiet"],
+        ["git", "add", "."],
+        ["git", "-c", "user.name=N", "-c", "user.email=e@example", "commit", "--quiet", "-m", "m"],
+    ):
+        subprocess.run(command, cwd=root, check=True)
+    return root
+
+
+def test_a_breaking_contract_passes_once_the_changelog_names_what_breaks(
+    repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each finding, in new lines, by its place in backticks, in an entry that is marked."""
+    paths = [str(tmp_path / name) for name in ("old.json", "new.json")]
+    bodies = obj(a=STRING, c=STRING), obj(b=STRING)
+    for path, body in zip(paths, bodies, strict=True):
+        (tmp_path / path).write_text(json.dumps(speech(body)), encoding="utf-8")
+    log = repository / "CHANGELOG.md"
+    head, entry = log.read_text(encoding="utf-8").split("\n\n")
+    a, c = (f"- **contract** `{WHERE} request body.{name}`: the property is gone" for name in "ac")
+
+    def run(*entries: str) -> tuple[int, list[str]]:
+        log.write_text("\n\n".join([head, *entries, entry]), encoding="utf-8")
+        gate = ["--fail-on", "breaking", "--changelog", "HEAD"]
+        status = main([*paths, *gate], root=repository)
+        said = capsys.readouterr()
+        assert said.out.splitlines()[-1] == "BREAKING"
+        return status, said.err.splitlines()
+
+    hint = "contract.diff: new lines of CHANGELOG.md must name:"
+    assert run() == (1, [hint, a, c])
+    assert run(a) == (1, [hint, c])
+    assert run(a, c) == (0, [])
+    assert run(f"{a}\n{c}") == (0, [])
+    assert run(a.replace("audio/speech ", "audio/speech\n  "), c) == (0, [])
+    assert run(a, f"- **contract**\n  - `{WHERE}\n    request body.c`, really") == (0, [])
+    assert run(a, c.replace("**contract**", "contract")) == (1, [hint, c])
+    assert run(a, c.replace("`", "")) == (1, [hint, c])
+    assert run(a, c.replace("body.c", "body.cc")) == (1, [hint, c])
+    assert run(a, f"- **contract** all is other\n- `{WHERE} request body.c`") == (1, [hint, c])
+
+
+def test_the_changelog_is_asked_only_about_what_fails(
+    files: tuple[str, str], repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A revision that is not there is an error, and so is the option by itself."""
+    gate = ["--fail-on", "additive", "--changelog"]
+    assert main([*files, *gate, "HEAD"], root=repository) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[1:] == [
+        f'- **contract** `{WHERE} request body.b`: no longer allowed: "y|z"',
+        f"- **contract** `{WHERE} request body.c`: a new property",
+    ]
+    assert main([files[0], files[0], *gate, "HEAD"], root=repository) == 0
+    assert capsys.readouterr().err == ""
+    assert main([*files, *gate, "none"], root=repository) == 2
+    assert capsys.readouterr().err.startswith("contract.diff: none: cannot be read from git")
+    with pytest.raises(SystemExit):
+        main([*files, "--changelog", "HEAD"], root=repository)
+    assert "--fail-on" in capsys.readouterr().err
 
 
 def test_documents_come_from_git_and_from_standard_input(
