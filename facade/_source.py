@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Generic, Self, TypeVar
 
 from facade._body import AsyncChunks, Chunks, SyncChunks
-from facade._rules.error_mapping import BODY_LIMIT, failure_in_place_of_stream, is_event_stream
 from facade._rules.stream_decoder import StreamDecoder
 from facade.errors import (
     APIConnectionError,
@@ -73,12 +72,6 @@ class SyncSource(Source[SyncChunks]):
     def begin(self) -> Self:
         """Wait for the first audio, so that a failure before it can still be repeated."""
         try:
-            head = self.chunks.next()
-            if head is not None and not is_event_stream(self.chunks.call.headers, head):
-                while len(head) < BODY_LIMIT and (more := self.chunks.next()) is not None:
-                    head += more
-                raise failure_in_place_of_stream(self.chunks.call.headers, self.chunks.redact(head))
-            self._pieces = self._decoded(head)
             self._put_back(self.next())
             return self
         except APIConnectionError as error:
@@ -146,12 +139,6 @@ class AsyncSource(Source[AsyncChunks]):
     async def begin(self) -> Self:
         """Wait for the first audio, so that a failure before it can still be repeated."""
         try:
-            head = await self.chunks.next()
-            if head is not None and not is_event_stream(self.chunks.call.headers, head):
-                while len(head) < BODY_LIMIT and (more := await self.chunks.next()) is not None:
-                    head += more
-                raise failure_in_place_of_stream(self.chunks.call.headers, self.chunks.redact(head))
-            self._pieces = self._decoded(head)
             self._put_back(await self.next())
             return self
         except APIConnectionError as error:

@@ -29,9 +29,14 @@ from facade._connection import begin_request, in_time, watch_connection
 from facade._http import AsyncHttp, SyncHttp
 from facade._lost import out_of_time, raise_ours, redact_bytes
 from facade._rules.catalogue import read_voices
-from facade._rules.error_mapping import BODY_LIMIT, failure_from_status, failure_in_success
+from facade._rules.error_mapping import (
+    BODY_LIMIT,
+    failure_from_status,
+    failure_in_success,
+    failure_in_voices,
+)
 from facade._rules.request import SpeechRequest
-from facade.errors import APIError, InvalidRequestError
+from facade.errors import InvalidRequestError
 from facade.voices import Voice
 
 # Seconds that the body of a failure is waited for: the status alone says most of it.
@@ -75,7 +80,9 @@ class SyncWire:
         """Send `request` once and return the audio."""
         body = _body(request)
         return self._exchange(
-            call, lambda: audio_speech.sync_detailed(client=self._generated, body=body), _audio
+            call,
+            lambda: audio_speech.sync_detailed(client=self._generated, body=body),
+            functools.partial(_audio, request),
         )
 
     def open(self, call: Call, request: SpeechRequest) -> SyncChunks:
@@ -164,7 +171,9 @@ class AsyncWire:
         """Send `request` once and return the audio."""
         body = _body(request)
         return await self._exchange(
-            call, lambda: audio_speech.asyncio_detailed(client=self._generated, body=body), _audio
+            call,
+            lambda: audio_speech.asyncio_detailed(client=self._generated, body=body),
+            functools.partial(_audio, request),
         )
 
     async def open(self, call: Call, request: SpeechRequest) -> AsyncChunks:
@@ -332,14 +341,21 @@ def _body(request: SpeechRequest) -> AudioSpeechRequest:
 def _raise_failure(call: Call, config: Config, body: bytes | bytearray) -> NoReturn:
     assert call.status is not None  # noqa: S101 - there is a response
     body = redact_bytes(bytes(body), config.key)
-    failure = failure_from_status(call.status, call.headers, body, now=time.time())
+    failure = failure_from_status(
+        call.status,
+        call.headers,
+        body,
+        now=time.time(),
+        is_speech=not call.path.endswith("/voices"),
+    )
     assert failure is not None  # noqa: S101 - the status is not 200
     raise failure
 
 
-def _audio(answer: Answer, config: Config) -> Answer:
-    head = redact_bytes(answer.content[: BODY_LIMIT + 1], config.key)
-    failure = failure_in_success(answer.headers, head)
+def _audio(request: SpeechRequest, answer: Answer, config: Config) -> Answer:
+    head = redact_bytes(answer.content[:BODY_LIMIT], config.key)
+    size = len(answer.content)
+    failure = failure_in_success(answer.headers, head, size, request.expected_format)
     if failure is not None:
         raise failure
     return answer
@@ -350,9 +366,4 @@ def _voices(model: str | None, answer: Answer, config: Config) -> list[Voice]:
     try:
         return read_voices(json.loads(content), model)
     except (ValueError, RecursionError) as error:
-        raise APIError(
-            f"the list of voices cannot be read: {error}",
-            body=content[:BODY_LIMIT].decode(errors="replace"),
-            request_id=answer.headers.get("x-request-id"),
-            cf_ray=answer.headers.get("cf-ray"),
-        ) from error
+        raise failure_in_voices(answer.headers, content, error) from error
