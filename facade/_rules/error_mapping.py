@@ -280,7 +280,7 @@ _SPACES = re.compile(r"[ \t\r\n]")
 _WORDS = re.compile(r"[A-Za-z]{2,}[.,:;]?\s[A-Za-z]{2,}")
 _PHRASES = {status.phrase.casefold() for status in HTTPStatus if status >= 400}
 # How much of a body is looked at to tell words from samples.
-_GLANCE = 4096
+_GLANCE = 512
 
 
 def _text_of(body: bytes) -> str:
@@ -331,9 +331,10 @@ def _is_text(head: bytes, headers: Mapping[str, str]) -> bool:
     content_type = headers.get("content-type", "").lower()
     if content_type.startswith("text/") or "json" in content_type:
         return True
-    if _OBJECT.match(glance) or _EVENTS.match(glance):
-        return True
-    if len(glance) >= 8 and _json(_text_of(head)) is not _NO_JSON:
+    # A sample or two may look like anything.
+    if len(glance) >= 8 and (
+        _OBJECT.match(glance) or _EVENTS.match(glance) or _json(_text_of(head)) is not _NO_JSON
+    ):
         return True
     return glance.strip().casefold() in _PHRASES or _has_words(glance)
 
