@@ -102,6 +102,7 @@ class SyncSource(Source[SyncChunks]):
                 if piece is None:
                     self._pieces = self._decoded(chunk)
         except APIConnectionError as error:
+            chunk = None  # what the service sent may repeat the key
             was_closed = self.is_over
             self.close()
             if was_closed:
@@ -109,6 +110,7 @@ class SyncSource(Source[SyncChunks]):
                 raise SpeechError(_CLOSED) from error
             raise self._interrupted(error)  # noqa: B904 - it has its cause
         except BaseException:
+            chunk = None
             self.close()
             raise
         # What the application does until it wants more is no part of any wait.
@@ -169,6 +171,7 @@ class AsyncSource(Source[AsyncChunks]):
                 if piece is None:
                     self._pieces = self._decoded(chunk)
         except APIConnectionError as error:
+            chunk = None  # what the service sent may repeat the key
             was_closed = self.is_over
             await self.close()
             if was_closed:
@@ -176,6 +179,7 @@ class AsyncSource(Source[AsyncChunks]):
                 raise SpeechError(_CLOSED) from error
             raise self._interrupted(error)  # noqa: B904 - it has its cause
         except BaseException:
+            chunk = None
             await self.close()
             raise
         # What the application does until it wants more is no part of any wait.

@@ -23,7 +23,7 @@ from facade._rules.error_mapping import (
     speaks_of_error,
 )
 from facade._rules.sse import Event, OversizedEventError, SSEDecoder, begins_stream
-from facade.errors import MalformedStreamError, StreamInterruptedError
+from facade.errors import MalformedStreamError, SpeechError, StreamInterruptedError
 from facade.formats import AudioFormat
 
 _AUDIO = "conversation.item.audio_output.delta"
@@ -120,6 +120,27 @@ class StreamDecoder:
             MalformedStreamError: An event cannot be read.
             EmptyAudioError: The stream has ended without audio.
         """
+        try:
+            yield from self._feed(piece)
+        except SpeechError as error:
+            piece = b""
+            raise _without_data(error)  # noqa: B904 - it has its cause
+
+    def finish(self) -> Iterator[bytes]:
+        """Give the audio that the end of the bytes completes.
+
+        Raises:
+            APIError: What came is no stream.
+            EmptyAudioError: Nothing came.
+            StreamInterruptedError: The end mark has not come. An event that cannot be read is then
+                taken for one that was cut off.
+        """
+        try:
+            yield from self._finish()
+        except SpeechError as error:
+            raise _without_data(error)  # noqa: B904 - it has its cause
+
+    def _feed(self, piece: bytes) -> Iterator[bytes]:
         piece = self._begun + piece
         self._begun = b""
         if not self._event_number:
@@ -140,18 +161,10 @@ class StreamDecoder:
             if audio:
                 yield audio
 
-    def finish(self) -> Iterator[bytes]:
-        """Give the audio that the end of the bytes completes.
-
-        Raises:
-            APIError: What came is no stream.
-            EmptyAudioError: Nothing came.
-            StreamInterruptedError: The end mark has not come. An event that cannot be read is then
-                taken for one that was cut off.
-        """
+    def _finish(self) -> Iterator[bytes]:
         if self.has_ended:
             return
-        yield from self.feed(b"")
+        yield from self._feed(b"")
         if not self._event_number:
             self._check_head()
         event = self._events.finish()
@@ -277,6 +290,20 @@ class StreamDecoder:
             bytes_received=self.audio_bytes,
             **self._ids,
         )
+
+
+def _without_data(error: SpeechError) -> SpeechError:
+    """Take what the service sent out of an exception's tracebacks and causes.
+
+    It may repeat the key, and no traceback's local variables may show that.
+    """
+    cause = error.__cause__
+    if isinstance(cause, UnicodeDecodeError):
+        cause = ValueError(str(cause))
+    if cause is not None:
+        cause.__traceback__ = cause.__context__ = None
+    error.__cause__ = error.__context__ = cause
+    return error.with_traceback(None)
 
 
 class _Fields(msgspec.Struct):
