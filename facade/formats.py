@@ -41,7 +41,7 @@ class AudioFormat:
 
     Attributes:
         container: `"wav"`, `"mp3"`, `"raw"` (samples without a header), `"opus"`, `"aac"`,
-            `"flac"`, or `"unknown"`: what came is none of these.
+            `"flac"`, or `"unknown"`: a file of another kind, MP4 or WebM.
         encoding: How a sample is written, for `"wav"` and `"raw"`; `None` where samples are
             compressed, or where nobody could say.
         sample_rate_hz: Samples a second for each channel, or `None` where nobody could say.
