@@ -4,11 +4,12 @@
 headers; it takes bytes and gives facts.
 """
 
+import re
 import struct
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass
-from math import fsum
-from typing import Literal, TypeAlias
+from fractions import Fraction
+from typing import Literal, NamedTuple, TypeAlias
 
 Container: TypeAlias = Literal["wav", "mp3", "raw", "opus", "aac", "flac", "unknown"]
 Encoding: TypeAlias = Literal[
@@ -40,7 +41,7 @@ class AudioFormat:
 
     Attributes:
         container: `"wav"`, `"mp3"`, `"raw"` (samples without a header), `"opus"`, `"aac"`,
-            `"flac"`, or `"unknown"`: what came is none of these.
+            `"flac"`, or `"unknown"`: a file of another kind, MP4 or WebM.
         encoding: How a sample is written, for `"wav"` and `"raw"`; `None` where samples are
             compressed, or where nobody could say.
         sample_rate_hz: Samples a second for each channel, or `None` where nobody could say.
@@ -87,17 +88,73 @@ def format_of(content: bytes, expected: AudioFormat) -> AudioFormat:
         return header.format if header else AudioFormat("wav")
     if expected.container == "raw":
         return expected
-    if content.startswith(b"fLaC"):
-        return AudioFormat("flac")
-    if content.startswith(b"OggS"):
-        return AudioFormat("opus")
-    # ADTS, the framing of AAC, has the same 11 set bits as MPEG audio, and layer 0.
-    if content[:1] == b"\xff" and len(content) > 1 and content[1] & 0xF6 == 0xF0:
-        return AudioFormat("aac")
-    frame = next(_mp3_frames(content), None)
-    if frame is not None:
+    container = container_of(content)
+    if container == "mp3" and (frame := _mp3_frame(content, _after_tag(content, 0))) is not None:
         return AudioFormat("mp3", None, frame.sample_rate_hz, frame.channels)
-    return AudioFormat("unknown")
+    return AudioFormat(container or "unknown")
+
+
+def container_of(head: bytes) -> Container | None:
+    """Say which container begins with `head`, or return `None` where none does.
+
+    `"unknown"` stands for MP4 and WebM, which hold sound and have no name here. Raw samples have no
+    beginning of their own.
+    """
+    if head.startswith(b"RIFF") and b"WAVE".startswith(head[8:12]):
+        return "wav"
+    if head.startswith(b"OggS"):
+        return "opus"
+    if head[4:8] == b"ftyp" or head.startswith(b"\x1a\x45\xdf\xa3"):
+        return "unknown"
+    start = _after_tag(head, 0)
+    beginning = head[start : start + 4]
+    if beginning == b"fLaC":
+        return "flac"
+    # ADTS, the framing of AAC, has the same 11 set bits as MPEG audio, and layer 0.
+    if beginning[:1] == b"\xff" and len(beginning) > 1 and beginning[1] & 0xF6 == 0xF0:
+        return "aac"
+    is_cut = start > 0 and len(beginning) < 4
+    return "mp3" if is_cut or _mp3_frame(head, start) is not None else None
+
+
+def promised_bytes(head: bytes) -> int | None:
+    """Return how many bytes a file that begins with `head` has at least, by its own headers.
+
+    Returns:
+        For WAV the end of its samples, or else of its RIFF chunk; sizes that stand for "not known"
+        (0, 0xFFFFFFFF) promise no more than the header. For MP3 the end of its first frame. For
+        anything else `None`.
+    """
+    match container_of(head):
+        case "wav":
+            return _wav_end(head)
+        case "mp3":
+            start = _after_tag(head, 0)
+            frame = _mp3_frame(head, start)
+            return start + frame.size if frame else start
+        case _:
+            return None
+
+
+def has_sound(head: bytes, size: int, form: AudioFormat) -> bool:
+    """Whether a file of `size` bytes that begins with `head` holds a sample, where that shows.
+
+    Args:
+        head: The file, or its beginning.
+        size: Bytes of the whole file.
+        form: Its format, by `format_of`.
+    """
+    match form.container:
+        case "wav":
+            chunks = _wav_chunks(head)
+            if chunks.data_size is None:
+                return size > len(head)
+            frame_bytes = chunks.format.frame_bytes if chunks.format else None
+            return chunks.bytes_of_samples(size) >= (frame_bytes or 1)
+        case "mp3":
+            return size > len(head) or _mp3_duration_s(head) is not None
+        case _:
+            return size >= (form.frame_bytes or 1)
 
 
 def duration_s(content: bytes, form: AudioFormat) -> float | None:
@@ -157,18 +214,59 @@ def read_wav_header(content: bytes) -> WavHeader | None:
     length puts a placeholder (0, 0xFFFFFFFF) for the size of the data: then, and where the file is
     shorter than its header says, the samples go on to the end of the file.
     """
+    chunks = _wav_chunks(content)
+    if chunks.format is None or chunks.data_size is None:
+        return None
+    return WavHeader(chunks.format, chunks.end, chunks.bytes_of_samples(len(content)))
+
+
+# Sizes that writers put where they do not know any: 0 and all ones are in use everywhere, the
+# others by SoX and espeak.
+_UNKNOWN_SIZES = (0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000, 0x7FFFF024)
+
+
+class _WavChunks(NamedTuple):
+    """The chunks of a WAV file up to its samples.
+
+    Attributes:
+        format: What the `fmt ` chunk says, `None` where it is missing or cannot be read.
+        end: Where the samples begin, or where the next chunk would.
+        data_size: The size of the samples by the header, `None` where there are none.
+    """
+
+    format: AudioFormat | None
+    end: int
+    data_size: int | None
+
+    def bytes_of_samples(self, size: int) -> int:
+        """Return how many bytes of samples are there in a file of `size` bytes."""
+        there = max(0, size - self.end)
+        return there if self.data_size in (None, *_UNKNOWN_SIZES) else min(self.data_size, there)
+
+
+def _wav_chunks(head: bytes) -> _WavChunks:
     form: AudioFormat | None = None
     at = 12
-    while at + 8 <= len(content):
-        name, size = struct.unpack_from("<4sI", content, at)
+    while at + 8 <= len(head):
+        name, size = struct.unpack_from("<4sI", head, at)
         at += 8
+        if name == b"data":
+            return _WavChunks(form, at, size)
         if name == b"fmt ":
-            form = _wav_format(content[at : at + size])
-        elif name == b"data":
-            there = len(content) - at
-            return WavHeader(form, at, min(size, there) or there) if form else None
+            form = _wav_format(head[at : at + size])
         at += size + size % 2
-    return None
+    return _WavChunks(form, at, None)
+
+
+def _wav_end(head: bytes) -> int:
+    _, end, data_size = _wav_chunks(head)
+    if data_size is not None and data_size not in _UNKNOWN_SIZES:
+        return end + data_size
+    riff_size = int.from_bytes(head[4:8], "little")
+    if riff_size not in _UNKNOWN_SIZES:
+        return 8 + riff_size
+    # Without any size there is a header at least.
+    return end if data_size is not None else end + 8
 
 
 def _wav_format(chunk: bytes) -> AudioFormat | None:
@@ -214,9 +312,13 @@ _MP3_KBIT_S = {
 }
 
 
+# Beyond this many bytes of something else, what comes is not looked for any more.
+_LONGEST_JUNK = 64 * 1024
+_MP3_SYNC = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb]")
+
+
 @dataclass(frozen=True, slots=True)
 class _Mp3Frame:
-    start: int
     size: int
     samples: int
     sample_rate_hz: int
@@ -224,25 +326,53 @@ class _Mp3Frame:
 
 
 def _mp3_duration_s(content: bytes) -> float | None:
-    """Add up the frames: the only length that holds for constant and variable bit rates alike."""
-    frames = list(_mp3_frames(content))
-    if frames:
-        # Encoders put a frame first that holds no sound, only facts about the file.
-        beginning = content[frames[0].start : frames[0].start + 42]
-        if any(mark in beginning for mark in (b"Xing", b"Info", b"VBRI")):
-            del frames[0]
-    return fsum(frame.samples / frame.sample_rate_hz for frame in frames) or None
+    """Add up the frames: the only length that holds for constant and variable bit rates alike.
 
-
-def _mp3_frames(content: bytes) -> Iterator[_Mp3Frame]:
-    """Give the frames of MPEG audio layer III one after another, up to the first that is none."""
+    What stands between frames is passed over, as players do: several files may stand behind each
+    other, each with its tags.
+    """
+    samples: Counter[int] = Counter()
     at = 0
-    if content[:3] == b"ID3" and len(content) >= 10:
-        a, b, c, d = content[6:10]
-        at = 10 + (a << 21 | b << 14 | c << 7 | d)
-    while (frame := _mp3_frame(content, at)) is not None and at + frame.size <= len(content):
-        yield frame
-        at += frame.size
+    begins_file = True
+    while at < len(content):
+        start = _after_tag(content, at)
+        frame = _mp3_frame(content, start)
+        if frame is None or start + frame.size > len(content):
+            sync = _mp3_resync(content, start + 1)
+            if sync is None and len(content) - start > _LONGEST_JUNK:
+                return None
+            at, begins_file = sync or len(content), True
+            continue
+        # Encoders put a frame first that holds no sound, only facts about the file.
+        beginning = content[start : start + 42]
+        if not (begins_file or start > at) or not any(
+            mark in beginning for mark in (b"Xing", b"Info", b"VBRI")
+        ):
+            samples[frame.sample_rate_hz] += frame.samples
+        at, begins_file = start + frame.size, False
+    # Exact, so that a length of 3.288 s is not 3.2880000000000003.
+    return float(sum(Fraction(count, rate) for rate, count in samples.items())) or None
+
+
+def _mp3_resync(content: bytes, start: int) -> int | None:
+    """Return where the next frame begins that another one follows, if that is not too far away."""
+    for sync in _MP3_SYNC.finditer(content, start, start + _LONGEST_JUNK):
+        frame = _mp3_frame(content, sync.start())
+        if frame and _mp3_frame(content, sync.start() + frame.size):
+            return sync.start()
+    return None
+
+
+def _after_tag(content: bytes, at: int) -> int:
+    """Return where the ID3v2 tag at `at` ends; `at` where there is none."""
+    tag = content[at : at + 10]
+    if not tag.startswith(b"ID3") or any(byte > 0x7F for byte in tag[6:]):
+        return at
+    if len(tag) < 10:
+        return at + 10
+    a, b, c, d = tag[6:]
+    footer = 10 if tag[5] & 0x10 else 0
+    return at + 10 + (a << 21 | b << 14 | c << 7 | d) + footer
 
 
 def _mp3_frame(content: bytes, at: int) -> _Mp3Frame | None:
@@ -261,4 +391,4 @@ def _mp3_frame(content: bytes, at: int) -> _Mp3Frame | None:
     padding = word >> 9 & 1
     size = samples // 8 * _MP3_KBIT_S[is_mpeg1][kbit_index] * 1000 // rate + padding
     channels = 1 if word >> 6 & 3 == 3 else 2
-    return _Mp3Frame(at, size, samples, rate, channels)
+    return _Mp3Frame(size, samples, rate, channels)

@@ -19,7 +19,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from facade import VoiceMix, cli
-from facade._rules.request import ResponseEncoding, ResponseFormat
+from facade._rules.options import ResponseEncoding, ResponseFormat
 from facade.cli import app
 from tests.emulator.conftest import emulator_process
 from tests.faults.server import SPEECH, FaultServer, answer, chunked, then

@@ -39,8 +39,8 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system can
 
 
 def echo(peer: Peer) -> None:
-    """Answer with the request's body, as raw audio."""
-    peer.send(answer(200, b"\xff" + peer.last_request.body))
+    """Answer with the request's body, behind some audio."""
+    peer.send(answer(200, SPEECH + peer.last_request.body))
 
 
 def test_eight_threads_share_a_client() -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 from facade._async.reader import AsyncAudioReader
 from facade._async.stream import AsyncSpeechStream
 from facade._rules.catalogue import read_voices
-from facade._rules.error_mapping import BODY_LIMIT, failure_in_success
+from facade._rules.error_mapping import BODY_LIMIT, failure_in_success, failure_in_voices
 from facade._rules.options import StreamOptions, SynthesizeOptions, takes
 from facade._rules.request import SpeechRequest
 from facade._rules.retry import RetryPolicy
@@ -22,7 +22,7 @@ from facade._transport.call import Call, logger
 from facade._transport.config import DEFAULT_MAX_AUDIO_BYTES, Config, Timeouts, secret
 from facade._transport.waiting_async import Lock, first_place, moved, place, sleep
 from facade.audio import SpeechAudio
-from facade.errors import APIError, InvalidRequestError, SpeechError
+from facade.errors import InvalidRequestError, SpeechError
 from facade.formats import format_of
 from facade.voices import Voice, VoiceMix
 
@@ -364,25 +364,20 @@ class AsyncSpeechClient:
 
 def _audio(exchange: "AsyncExchange", request: SpeechRequest) -> SpeechAudio:
     """Return a whole answer as audio in the format that it is in."""
-    content, headers = exchange.content, exchange.call.headers
-    failure = failure_in_success(headers, content[: BODY_LIMIT + 1])
+    content, headers, form = exchange.content, exchange.call.headers, request.expected_format
+    failure = failure_in_success(headers, content[:BODY_LIMIT], len(content), form)
     if failure is not None:
         raise failure
     return SpeechAudio(
         content=content,
-        format=format_of(content, request.expected_format),
+        format=format_of(content, form),
         request_id=exchange.call.shown("x-request-id"),
     )
 
 
 def _voices(exchange: "AsyncExchange", model: str | None) -> list[Voice]:
-    content, headers = exchange.content, exchange.call.headers
+    content = exchange.content
     try:
         return read_voices(json.loads(content), model)
     except (ValueError, RecursionError) as error:
-        raise APIError(
-            f"the list of voices cannot be read: {error}",
-            body=content[:BODY_LIMIT].decode(errors="replace"),
-            request_id=headers.get("x-request-id"),
-            cf_ray=headers.get("cf-ray"),
-        ) from error
+        raise failure_in_voices(exchange.call.headers, content, error) from error

@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from facade._rules.error_mapping import BODY_LIMIT, failure_in_place_of_stream, is_event_stream
 from facade.errors import APIConnectionError, APITimeoutError, SpeechError, StreamInterruptedError
 from facade.formats import AudioFormat
 
@@ -35,15 +34,8 @@ class AsyncAudioReader:
         # What decodes streams is loaded by the first of them.
         from facade._rules.stream_decoder import StreamDecoder
 
-        headers = self.exchange.call.headers
-        self.decoder: StreamDecoder = StreamDecoder(self._format, headers)
+        self.decoder: StreamDecoder = StreamDecoder(self._format, self.exchange.call.headers)
         self._has_begun = True
-        head = await self.exchange.next()
-        if head is not None and not is_event_stream(headers, head):
-            while len(head) < BODY_LIMIT and (more := await self.exchange.next()) is not None:
-                head += more
-            raise failure_in_place_of_stream(headers, head)
-        self._pieces = self._decoded(head)
         first = await self.next()
         assert first is not None  # noqa: S101 - a stream without audio raises
         self._pieces = itertools.chain((first,), () if self._pieces is None else self._pieces)

@@ -111,8 +111,10 @@ def read_voices(document: object, asked: str | None) -> list[Voice]:
         asked: The model that was asked for; other models' voices are left out.
 
     Raises:
-        ValueError: It has none of these shapes.
+        ValueError: It has none of these shapes, or speaks of an error.
     """
+    if isinstance(document, Mapping) and document.get("error"):
+        raise ValueError("the answer is an error")
     if isinstance(document, Mapping) and isinstance(document.get("data"), list):
         groups = document["data"]
     elif isinstance(document, Mapping) and isinstance(document.get("voices"), list):

@@ -15,6 +15,7 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from facade.errors import (
+    APIConnectionError,
     APIError,
     APIStatusError,
     AuthenticationError,
@@ -26,8 +27,10 @@ from facade.errors import (
     PermissionDeniedError,
     RateLimitError,
     RequestTooLargeError,
+    SpeechError,
     UnprocessableEntityError,
 )
+from facade.formats import AudioFormat, container_of, format_of, has_sound, is_wav, promised_bytes
 
 # How much of a failure's body is worth reading.
 BODY_LIMIT = 64 * 1024
@@ -46,7 +49,12 @@ _BY_STATUS: dict[int, type[APIStatusError]] = {
 
 
 def failure_from_status(
-    status: int, headers: Mapping[str, str], body: bytes, *, now: float
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    now: float,
+    is_speech: bool = True,
 ) -> APIStatusError | EmptyAudioError | None:
     """Say what a status other than 200 means; for 200 return `None`.
 
@@ -55,21 +63,24 @@ def failure_from_status(
         headers: The answer's headers, names in lower case.
         body: The answer's body, or its first `BODY_LIMIT` bytes.
         now: Seconds since the epoch, for a `Retry-After` that is a date.
+        is_speech: Whether speech was asked for, and not the list of voices.
     """
     if status == 200:
         return None
-    if status in (204, 205):
+    if status in (204, 205) and is_speech:
         return empty_audio(headers)
     said = _read(body)
-    message = said.message
+    message = said.message or _phrase(status)
     if 300 <= status < 400 and "location" in headers:
         message = (
             f"redirected to {headers['location'][:_EXCERPT]!r}, which was not followed, for "
             "neither text nor key may go to another address; set base_url to the right one"
         )
+    elif 200 < status < 300 and not said.message:
+        message += "; only status 200 means that the whole answer is there"
     family = InternalServerError if 500 <= status < 600 else APIStatusError
     return _BY_STATUS.get(status, family)(
-        message or _phrase(status),
+        message,
         status_code=status,
         headers=headers,
         retry_after_s=_retry_after_s(headers, now),
@@ -81,43 +92,70 @@ def failure_from_status(
 
 
 def failure_in_success(
-    headers: Mapping[str, str], body: bytes
-) -> APIError | EmptyAudioError | None:
-    """Say whether a whole answer with status 200 is no audio, or return `None` where it may be.
+    headers: Mapping[str, str], head: bytes, size: int, expected: AudioFormat
+) -> SpeechError | None:
+    """Say why an answer with status 200 is not the audio that was asked for, or return `None`.
+
+    A file that was asked for is known by its beginning. Raw samples have none; there, only what is
+    text beyond doubt is refused.
 
     Args:
         headers: The answer's headers, names in lower case.
-        body: The answer's body, or at least one byte more than its first `BODY_LIMIT`.
+        head: The answer's body, or its first `BODY_LIMIT` bytes.
+        size: Bytes of the whole body.
+        expected: The format that was asked for.
+
+    Returns:
+        `EmptyAudioError` where there are no samples, `APIConnectionError` where the file says that
+        it is longer, `APIError` with the service's words where it is no audio.
     """
-    if not body:
+    if not size:
         return empty_audio(headers)
-    kind = _kind_of_text(headers.get("content-type", "").lower(), body)
-    if kind is None:
-        return None
-    said = _read(body)
-    instead = f"status 200 with {kind} in place of audio: {said.message}"
-    return _api_error(said.message if said.has_error else instead, said, headers)
+    is_raw = expected.container == "raw" and not is_wav(head)
+    may_be_audio = not _is_text(head, headers) if is_raw else container_of(head) is not None
+    if not may_be_audio:
+        said = _read(head)
+        instead = f"status 200 with {size} bytes that do not begin as {expected.container} does"
+        if kind := _kind_of_text(said.text, headers):
+            instead = f"status 200 with {kind} in place of audio: {said.message}"
+        return _api_error(said.message if said.has_error else instead, said, headers)
+    promised = None if is_raw else promised_bytes(head)
+    if promised is not None and size < promised:
+        return APIConnectionError(
+            f"the audio was cut short: {size} of {promised} bytes came",
+            request_sent=True,
+            transient=True,
+            bytes_received=size,
+            **_ids(headers),
+        )
+    if not has_sound(head, size, format_of(head, expected)):
+        return empty_audio(headers)
+    return None
 
 
-def is_event_stream(headers: Mapping[str, str], head: bytes) -> bool:
-    """Say whether an answer that begins with `head` may be the stream that was asked for.
-
-    The content type is wrong too often to count for more than audio that says it is audio.
-    """
-    is_audio = headers.get("content-type", "").lower().startswith("audio/")
-    return not is_audio and not head.lstrip().startswith((b"{", b"[", b"<", b"RIFF"))
-
-
-def failure_in_place_of_stream(headers: Mapping[str, str], head: bytes) -> APIError:
+def failure_in_place_of_stream(
+    headers: Mapping[str, str], head: bytes
+) -> APIError | EmptyAudioError:
     """Return the exception for an answer with status 200 that is no stream.
 
     Args:
         headers: The answer's headers, names in lower case.
         head: The answer's body, or its first `BODY_LIMIT` bytes.
     """
+    if not head:
+        return empty_audio(headers)
     said = _read(head)
-    kind = headers.get("content-type", "no content type")
-    instead = f"status 200 with {kind} in place of an event stream"
+    container = container_of(head)
+    if container is not None:
+        kind = "audio" if container == "unknown" else f"{container} audio"
+    else:
+        kind = _kind_of_text(said.text, headers) or "what may be raw audio"
+    instead = (
+        f"status 200 with {kind} ({headers.get('content-type') or 'no content type'}) in place of "
+        "an event stream"
+    )
+    if said.message:
+        instead += f": {said.message}"
     return _api_error(said.message if said.has_error else instead, said, headers)
 
 
@@ -133,13 +171,75 @@ def failure_in_event(data: bytes, headers: Mapping[str, str]) -> APIError:
     return _api_error(said.message or unsaid, said, headers)
 
 
+def failure_in_voices(headers: Mapping[str, str], body: bytes, reason: object) -> APIError:
+    """Return the exception for an answer with status 200 that is no list of voices.
+
+    Args:
+        headers: The answer's headers, names in lower case.
+        body: The answer's body.
+        reason: What `read_voices`, or the JSON parser, found wrong with it.
+    """
+    said = _read(body)
+    instead = f"the list of voices cannot be read: {reason if body else 'the answer is empty'}"
+    return _api_error(said.message if said.has_error else instead, said, headers)
+
+
+_ERROR = re.compile(r"error|exception|failed|failure|\bfail\b", re.IGNORECASE)
+_CODES = ("code", "status", "status_code", "statuscode", "error_code")
+
+
+def is_name_of_error(name: object) -> bool:
+    """Whether a type or a status names an error."""
+    return isinstance(name, str) and _ERROR.search(name) is not None
+
+
+def speaks_of_error(fields: Mapping[str, object], name: str) -> bool:
+    """Say whether an event that nobody knows reports an error.
+
+    Args:
+        fields: The event's JSON object.
+        name: The event's type in the stream, or nothing.
+    """
+    names = (name, *(fields.get(key) for key in ("type", "object", "event", "status")))
+    if any(map(is_name_of_error, names)):
+        return True
+    for key, value in fields.items():
+        if value in (None, False):
+            continue
+        # A number under such a name counts errors, or is their rate.
+        if key == "error" or (_ERROR.search(key) and not isinstance(value, int | float)):
+            return True
+        if key.lower() in _CODES and _is_failure_code(value):
+            return True
+    if fields.get("success") is False or fields.get("ok") is False:
+        return True
+    is_typed = isinstance(fields.get("type"), str) or isinstance(fields.get("object"), str)
+    is_named = is_typed or name not in ("", "message")
+    return not is_named and any(fields.get(key) for key in ("message", "detail"))
+
+
+def _is_failure_code(value: object) -> bool:
+    return str(value).isdecimal() and len(str(value)) == 3 and int(str(value)) >= 400
+
+
 def empty_audio(headers: Mapping[str, str]) -> EmptyAudioError:
     """Return the exception for a success without audio."""
     return EmptyAudioError(
         "the service reported success and sent no audio; the model may be unable to speak it",
-        request_id=headers.get("x-request-id"),
-        cf_ray=headers.get("cf-ray"),
+        **_ids(headers),
     )
+
+
+def excerpt(text: str) -> str:
+    """Return the beginning of `text` on one line, without control characters.
+
+    A page loses its markup; elsewhere `<` may mean "less than".
+    """
+    text = text[:4096].lstrip()
+    if text.startswith("<"):
+        text = re.sub(r"<[^<>]*>", " ", text)
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return text if len(text) <= _EXCERPT else text[:_EXCERPT].rstrip() + " …"
 
 
 class _Said(NamedTuple):
@@ -160,52 +260,112 @@ def _api_error(message: str, said: _Said, headers: Mapping[str, str]) -> APIErro
         param=said.param,
         code=said.code,
         body=said.text,
-        request_id=headers.get("x-request-id"),
-        cf_ray=headers.get("cf-ray"),
+        **_ids(headers),
     )
 
 
+def _ids(headers: Mapping[str, str]) -> dict[str, str | None]:
+    return {"request_id": headers.get("x-request-id"), "cf_ray": headers.get("cf-ray")}
+
+
+# --- text --------------------------------------------------------------------------------------
+
 _NO_JSON = object()
-_PAGE = re.compile(rb"\s*<(!doctype|html)", re.IGNORECASE)
-_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f]")
+_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_PAGE = re.compile(r"\s*<(!doctype|\?xml|html|head|body|title|h1|center)[\s>]", re.IGNORECASE)
+_OBJECT = re.compile(r'\s*\{\s*"\w+"\s*:')
+_EVENTS = re.compile(r"\s*(data|event|retry):")
+_LETTERS = re.compile(r"[a-z]")
+_SPACES = re.compile(r"[ \t\r\n]")
+_WORDS = re.compile(r"[A-Za-z]{2,}[.,:;]?\s[A-Za-z]{2,}")
+_PHRASES = {status.phrase.casefold() for status in HTTPStatus if status >= 400}
+# How much of a body is looked at to tell words from samples.
+_GLANCE = 512
 
 
-def _kind_of_text(content_type: str, body: bytes) -> str | None:
-    """Say which kind of text `body` is, or return `None` where it may be audio.
+def _text_of(body: bytes) -> str:
+    """Read a body as text, in whichever encoding of Unicode its beginning shows."""
+    encoding = "utf-8"
+    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+    elif [bool(byte) for byte in body[:4]] == [True, False, True, False]:
+        encoding = "utf-16-le"
+    elif [bool(byte) for byte in body[:4]] == [False, True, False, True]:
+        encoding = "utf-16-be"
+    return body[:BODY_LIMIT].decode(encoding, errors="replace").lstrip("\ufeff")
+
+
+def _is_readable(text: str, lost: float = 0.1) -> bool:
+    """Whether `text` has hardly a control character, and no more than `lost` of it was lost."""
+    glance = text[:_GLANCE]
+    has_few_controls = len(_CONTROLS.findall(glance)) <= 0.02 * len(glance)
+    return has_few_controls and glance.count("\ufffd") <= lost * len(glance)
+
+
+def _kind_of_text(text: str, headers: Mapping[str, str]) -> str | None:
+    """Say which kind of text this is, or return `None` where it is none."""
+    content_type = headers.get("content-type", "").lower()
+    first = text.lstrip()[:1]
+    if _PAGE.match(text) or (first == "<" and _is_readable(text)):
+        return "a page"
+    if not _is_readable(text):
+        return None
+    if _EVENTS.match(text) or content_type.startswith("text/event-stream"):
+        return "an event stream"
+    if first in ("{", "[") or "json" in content_type or _json(text) is not _NO_JSON:
+        return "JSON"
+    return "text"
+
+
+def _is_text(head: bytes, headers: Mapping[str, str]) -> bool:
+    """Whether what stands in place of samples is text beyond doubt.
 
     The content type alone proves nothing: services have labelled errors as audio and audio as
-    anything. But no sound is readable from its beginning to its end, or for 64 KiB.
+    anything.
     """
-    if _PAGE.match(body):
-        return "a page"
-    is_whole = len(body) <= BODY_LIMIT
-    try:
-        decoder = codecs.getincrementaldecoder("utf-8-sig")()
-        text = decoder.decode(body[:BODY_LIMIT], final=is_whole)
-    except UnicodeDecodeError:
-        return None
-    if _CONTROLS.search(text):
-        return None
-    first = text.lstrip()[:1]
-    if first == "<":
-        return "a page"
-    if content_type.startswith("text/event-stream"):
-        return "an event stream"
-    if content_type.startswith("text/"):
-        return "text"
-    is_json = _json(text) is not _NO_JSON if is_whole else first in ("{", "[")
-    return "JSON" if is_json or "json" in content_type else None
+    glance = _text_of(head[:_GLANCE])
+    if _PAGE.match(glance):
+        return True
+    if not _is_readable(glance):
+        return False
+    content_type = headers.get("content-type", "").lower()
+    if content_type.startswith("text/") or "json" in content_type:
+        return True
+    # A sample or two may look like anything.
+    if len(glance) >= 8 and (
+        _OBJECT.match(glance) or _EVENTS.match(glance) or _json(_text_of(head)) is not _NO_JSON
+    ):
+        return True
+    return glance.strip().casefold() in _PHRASES or _has_words(glance)
+
+
+def _has_words(text: str) -> bool:
+    """Whether `text` is made of words rather than of samples that happen to be letters.
+
+    Each character counts by how much likelier it is in words than among random bytes, in bits:
+    random bytes reach 32 bits less than once in 2**32 times, whatever their number. Companded
+    samples of one sign look like small letters, but have no spaces among them.
+    """
+    letters = len(_LETTERS.findall(text))
+    spaces = len(_SPACES.findall(text))
+    others = len(text) - letters - spaces
+    none = len(_CONTROLS.findall(text)) + text.count("\ufffd")
+    bits = 2.5 * letters + 4.5 * spaces - 2 * others - 8 * none
+    return bits >= 32 and _WORDS.search(text) is not None
 
 
 def _read(body: bytes) -> _Said:
-    text = body[:BODY_LIMIT].decode("utf-8-sig", errors="replace")
+    text = _text_of(body)
     document = _json(text)
     outer = document if isinstance(document, dict) else {}
     inner = outer.get("error")
     fields = inner if isinstance(inner, dict) else outer
     message = inner if isinstance(inner, str) else fields.get("message") or fields.get("detail")
+    message = excerpt(message) if isinstance(message, str) else ""
+    if not message and (_is_readable(text, lost=0.5) and container_of(body) is None):
+        message = excerpt(text)
     return _Said(
-        message=(_excerpt(message) if isinstance(message, str) else "") or _excerpt(text),
+        message=message,
         type=_word(fields.get("type")) or _word(outer.get("error_type")),
         param=_word(fields.get("param")),
         code=_word(fields.get("code")),
@@ -226,19 +386,7 @@ def _json(text: str) -> object:
 def _word(value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
-    return _excerpt(str(value)) or None
-
-
-def _excerpt(text: str) -> str:
-    """Return the beginning of `text` on one line, without control characters.
-
-    A page loses its markup; elsewhere `<` may mean "less than".
-    """
-    text = text[:4096].lstrip()
-    if text.startswith("<"):
-        text = re.sub(r"<[^<>]*>", " ", text)
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return text if len(text) <= _EXCERPT else text[:_EXCERPT].rstrip() + " …"
+    return excerpt(str(value)) or None
 
 
 def _phrase(status: int) -> str:

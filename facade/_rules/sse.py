@@ -1,9 +1,12 @@
 """Server-sent events out of bytes, by the rules of the WHATWG, however the bytes are cut.
 
 Two things differ from a browser, which may lose events: one that the stream's end cuts off is still
-given (by `SSEDecoder.finish`), and one without end is refused.
+given (by `SSEDecoder.finish`), and one without end is refused. Two mistakes of servers are read as
+they are meant: a byte-order mark before any line, and, in a stream that has begun, a line of bare
+JSON, as a server writes it that fails half-way.
 """
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -14,6 +17,19 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _DATA = b"data: "
 # What a line costs besides its bytes, so that a million empty ones count too.
 _LINE_BYTES = 64
+_FIRST_NAME = re.compile(rb"(?:\xef\xbb\xbf|\s)*([^:\r\n]*)")
+_COMMENT = re.compile(rb":[^\0-\x08\x0e-\x1f]*[\r\n]|:[^\0-\x08\x0e-\x1f]*$")
+_NAMES = (b"", b"data", b"event", b"id", b"retry")
+
+
+def begins_stream(head: bytes | bytearray) -> bool:
+    """Whether a stream of events may begin with `head`."""
+    first = _FIRST_NAME.match(head)
+    assert first is not None  # noqa: S101 - nothing is enough for a match
+    name = bytes(first[1])
+    if first.end() == len(head):
+        return any(known.startswith(name) for known in _NAMES)
+    return name in _NAMES and (name != b"" or _COMMENT.match(head, first.end()) is not None)
 
 
 class Event(NamedTuple):
@@ -37,7 +53,7 @@ class SSEDecoder:
     def __init__(self) -> None:
         self._unfinished: list[bytes] = []
         self._size = 0
-        self._is_first_line = True
+        self._has_begun = False
         self._skip_line_feed = False
         self._type = b""
         self._data: list[bytes] = []
@@ -56,7 +72,7 @@ class SSEDecoder:
         ):
             data = piece[len(_DATA) : -2]
             if b"\n" not in data and b"\r" not in data:
-                self._is_first_line = False
+                self._has_begun = True
                 return data
         return None
 
@@ -122,11 +138,10 @@ class SSEDecoder:
             line = piece[start + len(_DATA) if is_data else start : end]
         if is_data:
             self._data.append(line)
-            self._is_first_line = False
+            self._has_begun = True
             return None
-        if self._is_first_line:
-            self._is_first_line = False
-            line = line.removeprefix(_BYTE_ORDER_MARK)
+        while line.startswith(_BYTE_ORDER_MARK):
+            line = line[len(_BYTE_ORDER_MARK) :]
         if not line:
             return self._dispatch()
         name, _, value = line.partition(b":")
@@ -134,7 +149,12 @@ class SSEDecoder:
             self._data.append(value.removeprefix(b" "))
         elif name == b"event":
             self._type = value.removeprefix(b" ")
-        # Anything else is a comment (no name), `id`, `retry`, or unknown, and means nothing here.
+        elif name not in (b"", b"id", b"retry"):
+            if self._has_begun and line.startswith(b"{"):
+                self._data.append(line)
+            # Any other name is unknown, and means nothing.
+            return None
+        self._has_begun = True
         return None
 
     def _dispatch(self) -> Event | None:

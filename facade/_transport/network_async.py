@@ -16,7 +16,6 @@ import anyio
 import httpcore
 from anyio.abc import ByteStream, SocketAttribute
 from anyio.lowlevel import checkpoint
-from anyio.lowlevel import checkpoint as checkpoint
 from anyio.streams.tls import TLSAttribute, TLSStream
 
 from facade._rules.http1 import AnswerEnd

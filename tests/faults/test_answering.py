@@ -459,12 +459,12 @@ def test_answer_has_a_largest_size(connect: Connect, step: Step) -> None:
 
 
 def test_answer_may_be_as_large_as_the_limit(connect: Connect) -> None:
-    whole = b"RIFF" + bytes(LIMIT - 4)
+    whole = bytes(LIMIT)
     squeezed = answer(200, gzip.compress(whole), {"Content-Encoding": "gzip"})
     with FaultServer(answer(200, whole), squeezed) as server:
         speaker = connect(server.url, max_audio_bytes=LIMIT)
-        assert speaker.synthesize().content == whole
-        assert speaker.synthesize().content == whole
+        assert speaker.synthesize(response_format="raw").content == whole
+        assert speaker.synthesize(response_format="raw").content == whole
 
 
 def test_compressed_data_followed_by_an_endless_rest_is_not_kept(connect: Connect) -> None:

@@ -620,11 +620,6 @@ def test_a_wav_of_an_odd_number_of_bytes_is_padded(connect: Connect, tmp_path: P
     assert int.from_bytes(path.read_bytes()[-8:-4], "little") == 3
 
 
-def test_what_cannot_be_rewound_gets_a_header_without_sizes(connect: Connect) -> None:
-    with FaultServer(GOOD) as server:
-        assert Listener(connect(server.url)).save(Path("/dev/null")) == Path("/dev/null")
-
-
 @pytest.mark.parametrize("name", ["speech.mp3", "speech.flac"])
 def test_a_name_that_promises_something_else_is_refused_before_anything_is_sent(
     connect: Connect, tmp_path: Path, name: str

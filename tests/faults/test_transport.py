@@ -102,7 +102,7 @@ def test_compressed_stream_lets_other_tasks_run() -> None:
 
 
 def test_what_comes_at_once_becomes_no_more_than_so_much(connect: Connect) -> None:
-    with FaultServer(squeezed_stream((b":" + bytes(1024 * 1024) + b"\n\n") * 70)) as server:
+    with FaultServer(squeezed_stream((b":" + b"a" * 1024 * 1024 + b"\n\n") * 70)) as server:
         error = stream_failure(Listener(connect(server.url)), StreamInterruptedError)
         assert "becomes more than 67108864 bytes out of a few" in str(error)
 
@@ -662,5 +662,5 @@ def test_a_proxy_of_the_environment_never_carries_what_stays_on_this_machine(
 def test_a_proxy_that_is_named_carries_it_all_the_same(connect: Connect) -> None:
     with FaultServer(GOOD) as proxy:
         arguments = {"proxy": f"http://127.0.0.1:{proxy.port}"}
-        assert connect("http://127.0.0.1:9/v1", httpx_args=arguments).synthesize()
+        assert connect("http://127.0.0.1:9/v1", httpx_args=arguments).synthesize().content == SPEECH
         assert proxy.requests[0].target == "http://127.0.0.1:9/v1/audio/speech"

@@ -183,7 +183,7 @@ TARA = Voice("tara", "tara", ORPHEUS)
             [Voice("x", "x", "a"), Voice("y", "y", "b")],
             id="all models",
         ),
-        pytest.param({"data": []}, None, [], id="none"),
+        pytest.param({"data": [], "error": None}, None, [], id="none"),
         pytest.param({"data": None, "voices": []}, None, [], id="data null"),
     ],
 )
@@ -210,6 +210,7 @@ for _ in range(100_000):
         ({"voices": [7]}, "7 has neither an 'id' nor a 'name'"),
         ({"voices": [""]}, "'' has neither"),
         ({"voices": [{"id": 7}]}, "{'id': 7} has neither"),
+        ({"error": {"message": "no"}, "data": []}, "the answer is an error"),
         ({"voices": [DEEP]}, "has neither"),
         ({"data": [DEEP]}, "has no list"),
     ],

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,9 +15,11 @@ from facade._rules.error_mapping import (
     failure_in_event,
     failure_in_place_of_stream,
     failure_in_success,
-    is_event_stream,
+    failure_in_voices,
+    speaks_of_error,
 )
 from facade.errors import (
+    APIConnectionError,
     APIError,
     APIStatusError,
     AuthenticationError,
@@ -28,8 +31,10 @@ from facade.errors import (
     PermissionDeniedError,
     RateLimitError,
     RequestTooLargeError,
+    SpeechError,
     UnprocessableEntityError,
 )
+from facade.formats import AudioFormat, Container, wav_header
 from tests import strategies
 
 NOW = 1_445_412_420.0  # Wed, 21 Oct 2015 07:27:00 GMT
@@ -42,6 +47,18 @@ def failure(
     found = failure_from_status(status, headers, body, now=now)
     assert isinstance(found, APIStatusError)
     return found
+
+
+RAW = AudioFormat("raw", "pcm_s16le", 24000, 1)
+WAV = AudioFormat("wav")
+MP3 = AudioFormat("mp3")
+CONTAINERS: list[Container] = ["wav", "mp3", "opus", "aac", "flac"]
+
+
+def in_success(
+    body: bytes, headers: Mapping[str, str] = IDS, expected: AudioFormat = WAV
+) -> SpeechError | None:
+    return failure_in_success(headers, body[:BODY_LIMIT], len(body), expected)
 
 
 # --- by the status -----------------------------------------------------------------------------
@@ -88,6 +105,33 @@ def test_a_success_that_promises_no_content_is_empty_audio(status: int) -> None:
     error = failure_from_status(status, IDS, b"", now=NOW)
     assert isinstance(error, EmptyAudioError)
     assert (error.request_id, error.cf_ray) == ("req-1", "8f-FRA")
+
+
+@pytest.mark.parametrize("status", [204, 205])
+def test_a_list_of_voices_that_did_not_come_is_not_said_to_be_unspeakable(status: int) -> None:
+    error = failure_from_status(status, IDS, b"", now=NOW, is_speech=False)
+    assert isinstance(error, APIStatusError)
+    assert "only status 200 means that the whole answer is there" in error.message
+
+
+@pytest.mark.parametrize("status", [201, 203, 206, 500])
+@pytest.mark.parametrize(
+    "audio",
+    [
+        wav_header("pcm_s16le", 24000, 1, 4000) + b"Quite loud.." * 300,
+        b"ID3\x04\0\0\0\0\0\x0a" + b"TIT2 a song"[:10] + b"\xff\xfb\x90\xc4" + bytes(413),
+        bytes(range(256)) * 8,
+        b"\xff" * 1000,
+        np.random.default_rng(1).bytes(5000),
+    ],
+    ids=["wav", "mp3", "samples", "silence", "noise"],
+)
+def test_audio_under_another_status_is_not_in_the_message(status: int, audio: bytes) -> None:
+    message = failure(status, audio).message
+    phrases = {201: "Created", 203: "Non-Authoritative Information", 206: "Partial Content"}
+    assert message.startswith(phrases.get(status, "Internal Server Error"))
+    assert ("only status 200" in message) == (status < 300)
+    assert len(message) < 100
 
 
 @pytest.mark.parametrize(
@@ -381,95 +425,373 @@ def test_the_wait_is_what_the_service_asks_or_nothing(
     ],
 )
 def test_a_200_that_is_no_audio_is_an_error(body: bytes, content_type: str, message: str) -> None:
-    error = failure_in_success(IDS | {"content-type": content_type}, body)
+    error = in_success(body, IDS | {"content-type": content_type})
     assert type(error) is APIError
     assert error.message.startswith(message)
     assert (error.request_id, error.cf_ray) == ("req-1", "8f-FRA")
     assert error.body == body[:BODY_LIMIT].decode("utf-8-sig", errors="replace")
 
 
-def test_a_text_is_one_wherever_its_64_kib_end() -> None:
-    body = b'{"a": "' + "ü".encode() * BODY_LIMIT
-    for shift in (b"", b" "):
-        assert isinstance(failure_in_success({}, shift + body[: BODY_LIMIT + 1]), APIError)
+UTF_16 = '{"error": {"message": "no such voice"}}'
+TEXTS = [
+    pytest.param(b"Internal Server Error", "text in place of audio: Internal Ser", id="text"),
+    pytest.param(b"Bad Gateway", "text in place of audio: Bad Gateway", id="short text"),
+    pytest.param(
+        b"upstream connect error or disconnect/reset before headers. reset reason: overflow",
+        "text in place of audio: upstream connect error",
+        id="Envoy",
+    ),
+    pytest.param(b"no healthy upstream", "text in place of audio: no healthy", id="Envoy, short"),
+    pytest.param(UTF_16.encode("utf-16"), "no such voice", id="UTF-16"),
+    pytest.param(UTF_16.encode("utf-16-le"), "no such voice", id="UTF-16-LE"),
+    pytest.param(UTF_16.encode("utf-16-be"), "no such voice", id="UTF-16-BE"),
+    pytest.param(b'\r\n{"error": "no"}', "no", id="JSON after a line"),
+    pytest.param(b'{"error": "M\xfcller"}', "M\ufffdller", id="JSON in Latin-1"),
+    pytest.param(b'["no such voice"]', 'JSON in place of audio: ["no such voice"]', id="list"),
+    pytest.param(
+        b'{"error": "' + b"x" * BODY_LIMIT, 'JSON in place of audio: {"error": "xxx', id="long JSON"
+    ),
+    pytest.param(
+        "<html><p>Der Dienst ist überlastet, bitte später</p></html>".encode("latin-1"),
+        "a page in place of audio: Der Dienst ist",
+        id="page in Latin-1",
+    ),
+    pytest.param(b"<h1>Not found</h1>", "a page in place of audio: Not found", id="bare page"),
+    pytest.param(
+        b'data: {"type":"x","delta":"AAAA\xff"}\n\n' * 40,
+        "an event stream in place of audio: data:",
+        id="event stream with bad bytes",
+    ),
+]
 
 
-def test_64_kib_are_enough_to_call_a_text_json() -> None:
-    assert BODY_LIMIT == 65_536
-    # All of it is there, and it is no JSON; there is more of it, and it may be.
-    assert failure_in_success({}, b"[" * BODY_LIMIT) is None
-    assert isinstance(failure_in_success({}, b"[" * (BODY_LIMIT + 1)), APIError)
+@pytest.mark.parametrize("content_type", ["", "audio/wav", "application/octet-stream"])
+@pytest.mark.parametrize("container", [*CONTAINERS, "raw"])
+@pytest.mark.parametrize(("body", "message"), TEXTS)
+def test_text_is_no_audio_whatever_was_asked_for(
+    body: bytes, message: str, container: Container, content_type: str
+) -> None:
+    expected = AudioFormat(container, "pcm_s16le" if container == "raw" else None, 24000, 1)
+    error = in_success(body, IDS | {"content-type": content_type}, expected)
+    assert type(error) is APIError
+    assert message in error.message
+    assert (error.request_id, error.cf_ray) == ("req-1", "8f-FRA")
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+@pytest.mark.parametrize("body", [bytes(48_000), b"\x1f\x8b" + bytes(range(256)), b"\xff\xfb"])
+def test_what_does_not_begin_as_any_file_is_told_by_its_size(
+    body: bytes, container: Container
+) -> None:
+    error = in_success(body, expected=AudioFormat(container))
+    assert type(error) is APIError
+    assert error.message == (
+        f"status 200 with {len(body)} bytes that do not begin as {container} does"
+    )
+
+
+@pytest.mark.parametrize(
+    "body", [b"busy", b'"quite busy"', b"\xfcberlastet", b"a" * 10, b"null", b"[1] or something"]
+)
+def test_what_is_called_text_need_not_be_long(body: bytes) -> None:
+    for content_type in ("text/plain", "application/json", "application/problem+json"):
+        assert isinstance(in_success(body, {"content-type": content_type}, RAW), APIError)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "kind"),
+    [
+        ("text/plain", "text"),
+        ("Application/JSON", "JSON"),
+        ("text/event-stream; charset=utf-8", "an event stream"),
+    ],
+)
+def test_the_content_type_helps_to_name_a_text(content_type: str, kind: str) -> None:
+    error = in_success(b"not now", {"content-type": content_type})
+    assert str(error) == f"status 200 with {kind} in place of audio: not now"
 
 
 def test_the_facts_of_an_error_in_a_200_are_kept() -> None:
     body = b'{"error": {"message": "no", "type": "t", "param": "p", "code": "c"}}'
-    error = failure_in_success({}, body)
+    error = in_success(body)
     assert isinstance(error, APIError)
     assert (error.type, error.param, error.code) == ("t", "p", "c")
 
 
-def test_a_200_with_nothing_is_empty_audio() -> None:
-    error = failure_in_success(IDS, b"")
+@pytest.mark.parametrize("container", [*CONTAINERS, "raw"])
+def test_a_200_with_nothing_is_empty_audio(container: Container) -> None:
+    error = in_success(b"", expected=AudioFormat(container))
     assert isinstance(error, EmptyAudioError)
     assert (error.request_id, error.cf_ray) == ("req-1", "8f-FRA")
+
+
+SAMPLES = 2400
+HEADER = wav_header("pcm_s16le", 24000, 1, 2 * SAMPLES)
+SPEECH = HEADER + bytes(2 * SAMPLES)
+
+
+def sizes(riff: int, data: int) -> bytes:
+    """The WAV file with other sizes in its header."""
+    return b"".join(
+        (SPEECH[:4], riff.to_bytes(4, "little"), SPEECH[8:40], data.to_bytes(4, "little"))
+    ) + bytes(2 * SAMPLES)
+
+
+@pytest.mark.parametrize("expected", [WAV, RAW, AudioFormat("mp3")])
+def test_a_whole_wav_is_audio_whatever_was_asked_for(expected: AudioFormat) -> None:
+    assert in_success(SPEECH, expected=expected) is None
+
+
+@pytest.mark.parametrize("size", [*range(12, 50), 2000, len(SPEECH) - 1])
+@pytest.mark.parametrize("expected", [WAV, RAW])
+def test_a_wav_that_was_cut_says_how_much_came(size: int, expected: AudioFormat) -> None:
+    error = in_success(SPEECH[:size], expected=expected)
+    assert type(error) is APIConnectionError
+    assert str(error).startswith(f"the audio was cut short: {size} of 4844 bytes came")
+    assert error.bytes_received == size
+    assert error.request_sent
+    assert error.transient
+    assert (error.request_id, error.cf_ray) == ("req-1", "8f-FRA")
+
+
+@pytest.mark.parametrize("size", range(4, 12))
+def test_a_wav_that_was_cut_in_its_first_bytes_is_one_all_the_same(size: int) -> None:
+    assert type(in_success(SPEECH[:size])) is APIConnectionError
+
+
+@pytest.mark.parametrize(
+    ("content", "promised"),
+    [
+        pytest.param(sizes(4836, 0), 4844, id="the data unknown"),
+        pytest.param(sizes(4836, 0xFFFFFFFF), 4844, id="the data all ones"),
+        pytest.param(sizes(0, 4800), 4844, id="the file unknown"),
+        pytest.param(sizes(0xFFFFFFFF, 4800), 4844, id="the file all ones"),
+        pytest.param(sizes(36, 4800), 4844, id="the file without its samples"),
+        pytest.param(sizes(4836, 5000), 5044, id="more samples than the file"),
+        pytest.param(sizes(4836, 0xFFFFFFFE), 44 + 0xFFFFFFFE, id="nearly all ones"),
+    ],
+)
+def test_one_size_that_is_told_is_kept(content: bytes, promised: int) -> None:
+    error = in_success(content[:2000])
+    assert type(error) is APIConnectionError
+    assert f"2000 of {promised} bytes" in str(error)
+    assert (in_success(content) is None) == (promised <= len(content))
+
+
+@pytest.mark.parametrize("unknown", [0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000])
+def test_a_wav_without_sizes_promises_nothing(unknown: int) -> None:
+    content = sizes(unknown, unknown)
+    assert in_success(content[:2000]) is None
+    assert isinstance(in_success(content[:44]), EmptyAudioError)
+    # Half a sample is none.
+    assert isinstance(in_success(content[:45]), EmptyAudioError)
+    assert "20 of 44 bytes" in str(in_success(content[:20]))
+    assert "36 of 44 bytes" in str(in_success(content[:36]))
+
+
+def test_a_wav_of_which_only_the_end_of_a_later_chunk_is_missing_is_whole() -> None:
+    assert in_success(sizes(5000, 4800)) is None
+
+
+def test_an_odd_number_of_bytes_may_lack_its_padding() -> None:
+    header = wav_header("pcm_mulaw", 8000, 1, 3)
+    assert in_success(header + b"abc") is None
+    assert type(in_success(header + b"ab")) is APIConnectionError
+
+
+@pytest.mark.parametrize("expected", [WAV, RAW])
+def test_a_wav_without_samples_is_empty(expected: AudioFormat) -> None:
+    empty = wav_header("pcm_s16le", 24000, 1, 0)
+    assert isinstance(in_success(empty, expected=expected), EmptyAudioError)
+    # A file that ends, as it says, before any samples.
+    no_data = b"RIFF" + (28).to_bytes(4, "little") + empty[8:36]
+    assert isinstance(in_success(no_data, expected=expected), EmptyAudioError)
+
+
+def test_the_samples_of_a_wav_may_begin_beyond_what_is_looked_at() -> None:
+    junk = b"JUNK" + (70_000).to_bytes(4, "little") + bytes(70_000)
+    content = SPEECH[:36] + junk + SPEECH[36:]
+    content = content[:4] + (len(content) - 8).to_bytes(4, "little") + content[8:]
+    assert in_success(content) is None
+    assert f"60000 of {len(content)} bytes" in str(in_success(content[:60_000]))
+
+
+@pytest.mark.parametrize(("size", "is_empty"), [(1, True), (2, False), (3, False)])
+def test_raw_audio_without_a_whole_sample_is_empty(size: int, is_empty: bool) -> None:
+    assert isinstance(in_success(b"\1" * size, expected=RAW), EmptyAudioError) is is_empty
+    assert in_success(b"\1" * size, expected=AudioFormat("raw")) is None
+
+
+MP3_FRAME = b"\xff\xfb\x90\xc4" + bytes(413)
+TAG = b"ID3\4\0\0\0\0\1\0" + bytes(128)
+
+
+@pytest.mark.parametrize(
+    ("content", "promised"),
+    [
+        (MP3_FRAME[:4], 417),
+        (MP3_FRAME[:-1], 417),
+        (TAG + MP3_FRAME[:-1], 555),
+        (TAG[:-1], 138),
+        (TAG[:5], 10),
+    ],
+)
+def test_an_mp3_that_was_cut_in_its_first_frame_says_how_much_came(
+    content: bytes, promised: int
+) -> None:
+    error = in_success(content, expected=MP3)
+    assert type(error) is APIConnectionError
+    assert f"{len(content)} of {promised} bytes" in str(error)
+
+
+def test_an_mp3_that_is_nothing_but_facts_is_empty() -> None:
+    facts = MP3_FRAME[:21] + b"Info" + MP3_FRAME[25:]
+    for content in (TAG, TAG + b"\0", facts, TAG + facts):
+        assert isinstance(in_success(content, expected=MP3), EmptyAudioError)
+    assert in_success(TAG + facts + MP3_FRAME, expected=MP3) is None
+    assert in_success(TAG + MP3_FRAME, expected=WAV) is None
+
+
+def test_the_sound_of_an_mp3_may_begin_beyond_what_is_looked_at() -> None:
+    picture = b"ID3\4\0\0\0\4\x7f\x7f" + bytes(81919)
+    assert in_success(picture + MP3_FRAME, expected=MP3) is None
+    assert isinstance(in_success(picture[:70_000], expected=MP3), APIConnectionError)
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        pytest.param(b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0", id="wav"),
-        pytest.param(b"\xff\xfb\x90\xc4" + bytes(400), id="mp3"),
+        pytest.param(b"fLaC\0\0\0\x22", id="flac"),
+        pytest.param(TAG + b"fLaC\0\0\0\x22", id="flac after a tag"),
+        pytest.param(b"OggS\0\2", id="opus"),
+        pytest.param(b"\xff\xf1\x50\x80", id="aac"),
+        pytest.param(TAG + b"\xff\xf1\x50\x80", id="aac after a tag"),
+        pytest.param(b"\0\0\0\x20ftypM4A ", id="mp4"),
+        pytest.param(b"\x1a\x45\xdf\xa3\x01", id="webm"),
+    ],
+)
+def test_a_file_of_another_kind_than_was_asked_for_is_audio(body: bytes) -> None:
+    for container in CONTAINERS:
+        assert in_success(body, expected=AudioFormat(container)) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
         pytest.param(bytes(48_000), id="silence"),
         pytest.param(bytes(100_000), id="long silence"),
         pytest.param(b"<\0\x01\0", id="a sample that is a sign"),
         pytest.param(b"{\0}\0", id="samples like JSON"),
+        pytest.param(b"{}", id="a sample like JSON"),
+        pytest.param(b"null", id="samples like null"),
+        pytest.param(b"data:", id="samples like an event"),
+        pytest.param(b"1234567890", id="samples like a long number"),
+        pytest.param(b"<a", id="a sample like a page"),
         pytest.param(b"12", id="samples like a number"),
         pytest.param(b'"abc"', id="samples like a string"),
         pytest.param(b"\x7f" * 100_000, id="µ-law silence"),
         pytest.param(b"\xd5" * 100_000, id="A-law silence"),
+        pytest.param(b"\x55" * 100_000, id="A-law silence of the other sign"),
+        pytest.param(b"UTWVQPSRQVWTU" * 500, id="quiet A-law"),
+        pytest.param(bytes([*range(97, 123), *range(122, 96, -1)]), id="µ-law of one sign"),
+        pytest.param(b"[" * 100_000, id="a constant"),
+        pytest.param(b"fLaC and more", id="like a file"),
+        pytest.param(b"RIFFjkl;WAV", id="not quite a header"),
     ],
 )
 @pytest.mark.parametrize("content_type", ["", "application/octet-stream", "audio/wav"])
-def test_what_may_be_audio_is_left_alone(body: bytes, content_type: str) -> None:
-    assert failure_in_success({"content-type": content_type}, body) is None
+def test_what_may_be_samples_is_left_alone(body: bytes, content_type: str) -> None:
+    for encoding in (RAW, AudioFormat("raw", "pcm_mulaw", 8000, 1), AudioFormat("raw")):
+        assert in_success(body, {"content-type": content_type}, encoding) is None
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "text/html", "text/event-stream"])
-def test_audio_is_audio_whatever_it_is_called(content_type: str) -> None:
-    assert failure_in_success({"content-type": content_type}, bytes(48_000)) is None
+def test_samples_are_samples_whatever_they_are_called(content_type: str) -> None:
+    assert in_success(bytes(48_000), {"content-type": content_type}, RAW) is None
+
+
+def mu_law(samples: np.ndarray) -> bytes:
+    """ITU-T G.711: eight logarithmic segments, all bits inverted."""
+    magnitude = np.minimum(np.abs(samples * 32635).astype(int), 32635) + 132
+    exponent = np.log2(magnitude).astype(int) - 7
+    mantissa = magnitude >> (exponent + 3) & 15
+    sign = np.where(samples < 0, 0x80, 0)
+    return bytes((~(sign | exponent << 4 | mantissa) & 0xFF).astype(np.uint8))
+
+
+@settings(max_examples=500)
+@given(
+    seed=st.integers(0, 2**32),
+    size=st.integers(1, 3000),
+    kind=st.sampled_from(["noise", "quiet noise", "tone", "chord", "silence", "bytes"]),
+    loud=st.floats(0.0005, 1),
+    hertz=st.floats(1, 4000),
+    written=st.sampled_from(["s16", "f32", "µ-law"]),
+)
+def test_no_sound_is_taken_for_text(
+    seed: int, size: int, kind: str, loud: float, hertz: float, written: str
+) -> None:
+    chance = np.random.default_rng(seed)
+    at = (np.arange(size) + chance.integers(1000)) / 24000
+    match kind:
+        case "bytes":
+            samples = np.zeros(0)
+        case "noise":
+            samples = chance.uniform(-loud, loud, size)
+        case "quiet noise":
+            samples = chance.normal(0, 0.002, size)
+        case "tone":
+            samples = loud * np.sin(at * hertz * 6.283)
+        case "chord":
+            samples = loud * (np.sin(at * hertz * 6.283) + np.sin(at * hertz * 9.5)) / 2
+        case _:
+            samples = np.full(size, loud * chance.integers(-1, 2) / 100)
+    samples = samples.clip(-1, 1)
+    match written:
+        case _ if kind == "bytes":
+            body = chance.bytes(size)
+        case "s16":
+            body = (samples * 32767).astype("<i2").tobytes()
+        case "f32":
+            body = samples.astype("<f4").tobytes()
+        case _:
+            body = mu_law(samples)
+    cut = body[: max(1, size)]
+    for whole in (body, cut):
+        assert in_success(whole, {"content-type": "audio/pcm"}, AudioFormat("raw")) is None
 
 
 # --- in place of a stream, or inside it --------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("content_type", "head", "may_be"),
-    [
-        ("text/event-stream", b"data: {}\n\n", True),
-        ("Text/Event-Stream; charset=utf-8", b"\r\n: hello\n", True),
-        ("application/json", b"data: {}\n\n", True),
-        ("", b"\xef\xbb\xbfdata: {}\n\n", True),
-        ("", b"", True),
-        ("text/event-stream", b'{"error": "busy"}', False),
-        ("text/event-stream", b" \n[]", False),
-        ("text/event-stream", b"<!doctype html>", False),
-        ("text/event-stream", b"RIFF\x24\0\0\0WAVE", False),
-        ("audio/wav", b"\0\1", False),
-        ("Audio/MPEG", b"data: {}\n\n", False),
-    ],
-)
-def test_what_is_no_stream_is_known_by_its_first_bytes(
-    content_type: str, head: bytes, may_be: bool
-) -> None:
-    assert is_event_stream({"content-type": content_type}, head) is may_be
-
-
-@pytest.mark.parametrize(
     ("headers", "head", "message"),
     [
         ({}, b'{"error": {"message": "busy"}}', "busy"),
-        ({"content-type": "audio/wav"}, b"RIFF", "status 200 with audio/wav in place of an event"),
-        ({}, b"<html>", "status 200 with no content type in place of an event stream"),
+        ({}, b'\xef\xbb\xbf{"error": {"message": "busy"}}', "busy"),
+        ({"content-type": "text/plain"}, b'\n\n{"error": "busy"}', "busy"),
+        (
+            {"content-type": "text/plain"},
+            b'{"message": "busy"}',
+            "status 200 with JSON (text/plain) in place of an event stream: busy",
+        ),
+        (
+            {"content-type": "application/octet-stream"},
+            b"Internal Server Error",
+            "status 200 with text (application/octet-stream) in place of an event stream: Internal",
+        ),
+        (
+            {"content-type": "audio/wav"},
+            SPEECH,
+            "status 200 with wav audio (audio/wav) in place of an event stream",
+        ),
+        (
+            {"content-type": "audio/pcm"},
+            b"\0\1\0\1" * 100,
+            "status 200 with what may be raw audio (audio/pcm) in place of an event stream",
+        ),
+        ({}, b"<html>", "status 200 with a page (no content type) in place of an event stream"),
+        ({}, b"\x1a\x45\xdf\xa3\x01", "status 200 with audio (no content type) in place of"),
     ],
 )
 def test_an_answer_in_place_of_a_stream_is_an_error(
@@ -479,6 +801,83 @@ def test_an_answer_in_place_of_a_stream_is_an_error(
     assert type(error) is APIError
     assert error.message.startswith(message)
     assert (error.request_id, error.cf_ray) == ("req-1", "8f-FRA")
+
+
+def test_nothing_in_place_of_a_stream_is_empty_audio() -> None:
+    error = failure_in_place_of_stream(IDS, b"")
+    assert isinstance(error, EmptyAudioError)
+    assert error.request_id == "req-1"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'{"error": {"message": "busy", "code": "c"}}', "busy"),
+        (b'{"error": "busy"}', "busy"),
+        (b"", "the list of voices cannot be read: the answer is empty"),
+        (b"<html>Welcome", "the list of voices cannot be read: the reason"),
+        (b"{}", "the list of voices cannot be read: the reason"),
+    ],
+)
+def test_what_is_no_list_of_voices_keeps_its_words(body: bytes, message: str) -> None:
+    error = failure_in_voices(IDS, body, ValueError("the reason"))
+    assert type(error) is APIError
+    assert error.message == message
+    assert error.body == body.decode()
+    assert (error.request_id, error.cf_ray) == ("req-1", "8f-FRA")
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"error": "no"}, ""),
+        ({"error": {}}, ""),
+        ({"error": ""}, ""),
+        ({"error": 500}, ""),
+        ({"errors": ["no"]}, ""),
+        ({"error_message": "no", "type": "x"}, ""),
+        ({"Exception": "no"}, ""),
+        ({"type": "Error"}, ""),
+        ({"type": "conversation.item.tts.failed"}, ""),
+        ({"object": "error", "type": "x"}, ""),
+        ({"event": "failure"}, ""),
+        ({"status": "fail"}, ""),
+        ({"status": 503}, ""),
+        ({"code": "500", "type": "x"}, ""),
+        ({"statusCode": 400}, ""),
+        ({"success": False}, ""),
+        ({"ok": False}, ""),
+        ({"detail": "no"}, ""),
+        ({"detail": [{"loc": ["voice"]}]}, "message"),
+        ({"message": "no", "type": None}, ""),
+        ({}, "Error"),
+        ({}, "response.failed"),
+    ],
+)
+def test_what_speaks_of_an_error(fields: dict[str, object], name: str) -> None:
+    assert speaks_of_error(fields, name)
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({}, ""),
+        ({"error": None}, ""),
+        ({"error": False}, ""),
+        ({"errors": 0, "error_rate": 0.5, "type": "usage"}, ""),
+        ({"failover": "eu"}, ""),
+        ({"type": "session.created", "message": "welcome"}, ""),
+        ({"object": "notice", "detail": "welcome"}, ""),
+        ({"message": "alive"}, "ping"),
+        ({"message": ""}, ""),
+        ({"code": 200, "status": "ok", "success": True, "ok": True}, ""),
+        ({"code": 399}, ""),
+        ({"code": 1000, "status": -500}, ""),
+        ({"text": "error"}, ""),
+    ],
+)
+def test_what_does_not_speak_of_an_error(fields: dict[str, object], name: str) -> None:
+    assert not speaks_of_error(fields, name)
 
 
 @pytest.mark.parametrize(
@@ -503,14 +902,16 @@ def test_an_error_inside_a_stream_keeps_its_words_and_facts(data: bytes, message
 
 
 @settings(max_examples=10_000, suppress_health_check=[HealthCheck.too_slow])
-@given(st.integers(200, 599), strategies.headers, strategies.bodies)
+@given(
+    st.integers(200, 599), strategies.headers, strategies.bodies, st.sampled_from([WAV, MP3, RAW])
+)
 def test_no_answer_at_all_raises_anything(
-    status: int, headers: dict[str, str], body: bytes
+    status: int, headers: dict[str, str], body: bytes, expected: AudioFormat
 ) -> None:
-    error: APIError | EmptyAudioError | None = failure_from_status(status, headers, body, now=NOW)
+    error: SpeechError | None = failure_from_status(status, headers, body, now=NOW)
     if error is None:
         assert status == 200
-        error = failure_in_success(headers, body[: BODY_LIMIT + 1])
+        error = in_success(body, headers, expected)
         if error is None:
             return
     text = str(error)
@@ -520,7 +921,7 @@ def test_no_answer_at_all_raises_anything(
     request_id = headers.get("x-request-id", "")
     if request_id.isprintable():
         assert request_id in text
-    assert error.request_id == headers.get("x-request-id")
+    assert vars(error)["request_id"] == headers.get("x-request-id")
     if isinstance(error, APIStatusError):
         assert error.headers == headers
         assert error.retry_after_s is None or 0 <= error.retry_after_s < math.inf

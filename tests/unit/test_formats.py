@@ -4,6 +4,7 @@ import io
 import pickle
 import struct
 from collections.abc import Callable
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -16,9 +17,12 @@ from facade.formats import (
     AudioFormat,
     Container,
     Encoding,
+    container_of,
     duration_s,
     format_of,
+    has_sound,
     is_wav,
+    promised_bytes,
     read_wav_header,
     wav_header,
 )
@@ -141,6 +145,23 @@ def test_the_format_of_a_wav_file_is_what_its_header_says(
     assert format_of(content, RAW) == AudioFormat("wav", encoding, 22050, 2)
 
 
+@pytest.mark.parametrize("size", [0, 4, 14, 15])
+def test_a_format_that_is_too_short_is_none(size: int) -> None:
+    """It must not be read on into the chunk after it, where any rate may be found."""
+    short = chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, 24000, 48000, 2, 16)[:size], size)
+    content = wav(short, chunk(b"data", SECOND))
+    assert format_of(content, RAW) == AudioFormat("wav")
+    assert duration_s(content, WAV) is None
+    assert format_of(wav(fmt()[:20] + short), RAW) == AudioFormat("wav")
+
+
+@pytest.mark.parametrize("size", range(16, 26))
+def test_an_extensible_format_without_its_subformat_has_no_encoding(size: int) -> None:
+    whole = struct.pack("<HHIIHHHHIH", 0xFFFE, 1, 24000, 48000, 2, 16, 22, 16, 4, 1)
+    content = wav(chunk(b"fmt ", whole[:size]), chunk(b"data", SECOND))
+    assert format_of(content, RAW) == AudioFormat("wav", None, 24000, 1)
+
+
 def test_the_samples_are_found() -> None:
     content = wav(chunk(b"note", b"odd"), fmt(), chunk(b"data", b"\1\2\3\4"), chunk(b"LIST", b"x"))
     header = read_wav_header(content)
@@ -218,10 +239,17 @@ def frame(
     return (struct.pack(">I", word) + inside).ljust(size, b"\0")
 
 
-def tag(size: int) -> bytes:
+def tag(size: int, *, flags: int = 0, footer: bool = False) -> bytes:
     """An ID3v2 tag with `size` bytes in it, among them what looks like a frame."""
     sizes = bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0))
-    return b"ID3\4\0\0" + sizes + frame()[:size].ljust(size, b"\xff")
+    head = b"ID3\4\0" + bytes([flags | 0x10 * footer]) + sizes
+    end = b"3DI" + head[3:] if footer else b""
+    return head + frame()[:size].ljust(size, b"\xff") + end
+
+
+def facts() -> bytes:
+    """The frame without sound that encoders put first."""
+    return frame(inside=bytes(17) + b"Xing")
 
 
 @pytest.mark.parametrize(("version", "samples"), [(MPEG_1, 1152), (MPEG_2, 576), (MPEG_2_5, 576)])
@@ -273,10 +301,53 @@ FRAME_S = 1152 / 44100
         pytest.param(frame() * 9 + frame(inside=bytes(17) + b"Info"), 10, id="Info in the sound"),
         pytest.param(frame() * 10 + frame()[:-1], 10, id="the last frame cut short"),
         pytest.param(frame() * 10 + b"\xff\xff\xff\xff" * 100, 10, id="junk at the end"),
+        pytest.param(frame() * 5 + b"\xff\xfb\xffjunk" * 50 + frame() * 5, 10, id="junk between"),
+        pytest.param(frame() * 5 + frame()[:-9] + frame() * 5, 10, id="a cut frame between"),
+        pytest.param((tag(300) + facts() + frame() * 5) * 2, 10, id="two files"),
+        pytest.param((tag(300) + facts() + frame() * 5) * 40, 200, id="forty files"),
+        pytest.param(
+            (tag(300) + facts() + frame() * 5 + b"TAG".ljust(128, b"\0")) * 2,
+            10,
+            id="two files, tags at both ends",
+        ),
+        pytest.param(tag(30, footer=True) + frame() * 10, 10, id="a tag with a footer"),
+        pytest.param(tag(30, flags=0x80) + frame() * 10, 10, id="an unsynchronised tag"),
+        pytest.param(frame() * 10 + bytes(65_536), 10, id="zeros at the end"),
     ],
 )
 def test_mp3_audio_lasts_as_long_as_its_frames(content: bytes, frames: int) -> None:
     assert duration_s(content, MP3) == pytest.approx(frames * FRAME_S, abs=1e-9)
+
+
+def test_the_length_of_mp3_audio_is_exact() -> None:
+    """Added up as they are, these frames would last 3.2880000000000003 s."""
+    assert duration_s(frame(MPEG_2, rate_index=1) * 137, MP3) == 3.288
+    rates = frame() * 1000 + frame(rate_index=1) * 1000
+    assert duration_s(rates, MP3) == float(Fraction(1152_000, 44100) + Fraction(1152_000, 48000))
+
+
+def test_mp3_audio_with_much_of_something_else_in_it_has_no_known_length() -> None:
+    assert duration_s(frame() * 10 + bytes(65_537) + frame() * 10, MP3) is None
+    assert duration_s(frame() * 10 + bytes(65_000) + frame() * 10, MP3) == 20 * 1152 / 44100
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"ID3\4\0", id="half a tag"),
+        pytest.param(tag(100), id="a tag and nothing else"),
+        pytest.param(b"ID3\4\0\0\x7f\x7f\x7f\x7f" + frame(), id="a tag beyond the end"),
+    ],
+)
+def test_the_beginning_of_mp3_audio_is_known(content: bytes) -> None:
+    assert container_of(content) == "mp3"
+    assert format_of(content, MP3) == AudioFormat("mp3")
+    assert duration_s(content, MP3) is None
+
+
+def test_less_than_a_frame_lasts_no_time() -> None:
+    assert format_of(frame()[:-1], MP3) == AudioFormat("mp3", None, 44100, 1)
+    assert duration_s(frame()[:-1], MP3) is None
 
 
 def with_bits(clear: int, set_bits: int) -> bytes:
@@ -290,16 +361,14 @@ def with_bits(clear: int, set_bits: int) -> bytes:
     [
         pytest.param(b"", id="nothing"),
         pytest.param(frame()[:3], id="less than a header"),
-        pytest.param(frame()[:-1], id="less than a frame"),
         pytest.param(with_bits(1 << 31, 0), id="no sync"),
         pytest.param(with_bits(3 << 19, 1 << 19), id="a reserved version"),
         pytest.param(with_bits(3 << 17, 2 << 17), id="layer II"),
         pytest.param(with_bits(15 << 12, 0), id="no fixed bit rate"),
         pytest.param(with_bits(0, 15 << 12), id="a forbidden bit rate"),
         pytest.param(with_bits(0, 3 << 10), id="a reserved sample rate"),
-        pytest.param(b"ID3\4\0", id="half a tag"),
-        pytest.param(tag(100), id="a tag and nothing else"),
-        pytest.param(b"ID3\4\0\0\x7f\x7f\x7f\x7f" + frame(), id="a tag beyond the end"),
+        pytest.param(b"ID3\4\0\0\0\0\x80\0" + frame(), id="no tag, for its size"),
+        pytest.param(tag(100) + b"text", id="a tag and something else"),
         pytest.param(bytes(1000), id="zeros"),
     ],
 )
@@ -343,6 +412,7 @@ def test_the_mp3_audio_of_a_real_encoder_is_understood(
         pytest.param(wav(fmt(), chunk(b"data", SECOND)), MP3, "wav", id="wav, mp3 was asked for"),
         pytest.param(frame() * 2, WAV, "mp3", id="mp3, wav was asked for"),
         pytest.param(b"fLaC\0\0\0\x22", AudioFormat("flac"), "flac", id="flac"),
+        pytest.param(tag(9) + b"fLaC\0", AudioFormat("flac"), "flac", id="flac after a tag"),
         pytest.param(b"OggS\0\2", AudioFormat("opus"), "opus", id="opus"),
         pytest.param(b"\xff\xf1\x50\x80", AudioFormat("aac"), "aac", id="aac, MPEG-4"),
         pytest.param(b"\xff\xf9\x50\x80", AudioFormat("aac"), "aac", id="aac, MPEG-2"),
@@ -409,7 +479,11 @@ def test_formats_are_values_and_travel() -> None:
 
 
 beginnings = st.sampled_from(
-    [b"", wav(), wav(fmt()), wav(extensible(1, 16, 24000, 1)), b"ID3", tag(5), frame(), b"\xff\xfb"]
+    [
+        *(b"", b"RIFF", wav(), wav(fmt()), wav(fmt(), chunk(b"data", b"", 0))),
+        *(wav(extensible(1, 16, 24000, 1)), b"ID3", tag(5), frame(), b"\xff\xfb"),
+        *(tag(5) + frame() * 3, frame() * 3 + b"\xff\xfb"),
+    ]
 )
 
 
@@ -424,3 +498,7 @@ def test_any_bytes_have_a_format_and_a_duration_or_none(
     for container in CONTAINERS:
         seconds = duration_s(content, AudioFormat(container, "pcm_s16le", 24000, 1))
         assert seconds is None or seconds >= 0
+    promised = promised_bytes(content)
+    assert promised is None or promised > 0
+    for size in (0, len(content), 10**6):
+        assert has_sound(content, size, form) in (True, False)

@@ -270,7 +270,10 @@ def test_an_option_out_of_range_is_named_with_the_way_out(
 @pytest.mark.parametrize("response_format", ["opus", "aac", "flac", "wav", "mp3", "raw", "mulaw"])
 def test_minimax_and_unknown_models_take_every_format(response_format: str) -> None:
     for model in (MINIMAX, NOBODY_KNOWS):
-        assert option(build(model=model, response_format=response_format), "response_format")
+        request = build(model=model, response_format=response_format)
+        assert option(request, "response_format") == response_format
+        container = "raw" if response_format == "mulaw" else response_format
+        assert request.expected_format.container == container
 
 
 @pytest.mark.parametrize("language", ["en", "zh-hk", "pt-br", "zh-hant-tw", "es-419"])

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from facade._rules import sse
-from facade._rules.sse import Event, OversizedEventError, SSEDecoder
+from facade._rules.sse import Event, OversizedEventError, SSEDecoder, begins_stream
 
 
 def decode(*pieces: bytes) -> list[Event]:
@@ -30,6 +30,14 @@ def decode(*pieces: bytes) -> list[Event]:
         (b"data: a\n\r\n", [(b"", b"a")]),
         (b"data: a\r\rdata: b\n\ndata: c\r\n\r\n", [(b"", b"a"), (b"", b"b"), (b"", b"c")]),
         (b"\xef\xbb\xbfdata: a\n\n", [(b"", b"a")]),
+        (b"\xef\xbb\xbf" * 2 + b"data: a\n\n", [(b"", b"a")]),
+        (b"data: a\n\n\xef\xbb\xbfdata: b\n\n", [(b"", b"a"), (b"", b"b")]),
+        (b"\xef\xbb\xbfevent: x\n\xef\xbb\xbfdata: a\n\n", [(b"x", b"a")]),
+        (b'data: a\n\n{"b"}\n\n', [(b"", b"a"), (b"", b'{"b"}')]),
+        (b': hello\n{"b"}', [(b"", b'{"b"}')]),
+        (b'id: 1\n{"b"}\n\n', [(b"", b'{"b"}')]),
+        (b'{"b"}\n\n', []),
+        (b'unknown: 1\n{"b"}\n\n', []),
         (b"data: a\ndata: b\n\n", [(b"", b"a\nb")]),
         (b"data\n\n", [(b"", b"")]),
         (b"data: a\ndata\n\n", [(b"", b"a\n")]),
@@ -93,17 +101,77 @@ def test_no_bytes_raise(pieces: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", [b"data: aaaaaaaaaaaaaaaa", b"data: a\n", b": a comment\n", b"\r\n:\r"], ids=repr
+    "piece",
+    [b"data: aaaaaaaaaaaaaaaa", b"data: a\n", b": a comment\n", b"data\n", b":\r\n", b"a\r"],
+    ids=repr,
 )
 def test_what_never_ends_is_refused(piece: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "MAX_EVENT_BYTES", 4096)
-    if piece.startswith(b"\r\n"):
-        assert decode(*([piece] * 1000)) == []
-        return
     with pytest.raises(OversizedEventError, match="4096"):
         decode(*([piece] * 1000))
+
+
+def test_blank_lines_end_what_is_before_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A carriage return and a line feed in two pieces are one line end, and not a blank line."""
+    monkeypatch.setattr(sse, "MAX_EVENT_BYTES", 4096)
+    assert decode(*([b"\r\n:\r"] * 1000), b"\ndata: a\n\n") == [(b"", b"a")]
+    with pytest.raises(OversizedEventError):
+        decode(*([b"\n:\r"] * 1000))
+
+
+def test_an_event_may_have_32_mib_and_no_more() -> None:
+    assert sse.MAX_EVENT_BYTES == 32 * 1024 * 1024
+    # Each of its two lines counts for 64 bytes more.
+    largest = b"data: " + b"a" * (32 * 1024 * 1024 - 128 - 6)
+    for line_end in (b"\n", b"\r"):
+        (event,) = decode(largest + line_end * 2)
+        assert len(event.data) == len(largest) - 6
+    for pieces in (
+        [largest + b"a" * 127 + b"\n\n"],
+        [largest, b"a\n", b"\n"],
+        [largest + b"a\r\r"],
+    ):
+        with pytest.raises(OversizedEventError):
+            decode(*pieces)
+
+
+def test_a_million_empty_lines_are_no_more_than_a_large_event() -> None:
+    assert len(decode(b"data\n" * 100_000 + b"\n")) == 1
+    with pytest.raises(OversizedEventError):
+        decode(b"data\n" * 1_000_000)
+    assert decode(b"\n" * 1_000_000 + b"data: a\n\n") == [(b"", b"a")]
 
 
 def test_many_events_that_are_small_enough_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "MAX_EVENT_BYTES", 4096)
     assert len(decode(*[b"data: " + b"a" * 3000 + b"\n\n"] * 100)) == 100
+
+
+@pytest.mark.parametrize(
+    ("head", "may_be"),
+    [
+        (b"data: {}\n\n", True),
+        (b"\r\n: hello\n", True),
+        (b"\xef\xbb\xbf\xef\xbb\xbfdata: {}\n\n", True),
+        (b"event", True),
+        (b"id: 1\r", True),
+        (b"retry:1", True),
+        (b"dat", True),
+        (b"\n\n", True),
+        (b"", True),
+        (": grüße".encode(), True),
+        (b'{"error": "busy"}', False),
+        (b" \n[]", False),
+        (b"<!doctype html>", False),
+        (b"RIFF\x24\0\0\0WAVE", False),
+        (b"Internal Server Error", False),
+        (b"date: today\n", False),
+        (b"dat\n", False),
+        (b"\0\1", False),
+        (b":\0\1\0", False),
+        (b": \1\0\n", False),
+        (b"\n\0\1\n:", False),
+    ],
+)
+def test_what_is_no_stream_is_known_by_its_first_line(head: bytes, may_be: bool) -> None:
+    assert begins_stream(head) is may_be

@@ -22,6 +22,8 @@ from facade._rules.words import WordTiming
 S16 = AudioFormat("raw", "pcm_s16le", 24000, 1)
 HEADERS = {"x-request-id": "req-1", "cf-ray": "ray-1"}
 DONE = b"data: [DONE]\n\n"
+AUDIO = "conversation.item.audio_output.delta"
+FAILED = "conversation.item.tts.failed"
 
 
 def event(document: object) -> bytes:
@@ -234,6 +236,22 @@ def test_words_grow_in_order_as_they_come() -> None:
         (event({"type": "error", "message": "it broke", "code": 7}), "it broke", "error", "7"),
         (event({"type": "error", "delta": 5, "error": "it broke"}), "it broke", "error", None),
         (b"event: error\ndata:\n\n", "did not say which", None, None),
+        (b"event: Error\ndata: it broke\n\n", "it broke", None, None),
+        (b'event: tts.failed\ndata: {"why":"it broke"}\n\n', "it broke", None, None),
+        (event({"type": "conversation.item.tts.failed"}), "tts.failed", FAILED, None),
+        (event({"type": FAILED, "message": "it broke"}), "it broke", FAILED, None),
+        (event({"object": "error", "message": "it broke", "code": "c"}), "it broke", None, "c"),
+        (event({"object": "error", "b64": "YWI=", "detail": "broke"}), "broke", None, None),
+        (event({"detail": "it broke"}), "it broke", None, None),
+        (event({"message": "it broke", "code": 500}), "it broke", None, "500"),
+        (event({"type": "other", "message": "it broke", "code": 500}), "it broke", "other", "500"),
+        (b'data: {"error":{"message":"b\xfcse"}}\n\n', "b\ufffdse", None, None),
+        (b'data: {"type":"error","message":"b\xfcse"}\n\n', "b\ufffdse", "error", None),
+        (b'data: {"message":"b\xfcse"}\n\n', "b\ufffdse", None, None),
+        (b'data: \xef\xbb\xbf{"error":"it broke"}\n\n', "it broke", None, None),
+        (b'\xef\xbb\xbfdata: {"error":"it broke"}\n\n', "it broke", None, None),
+        (b'data: {"error":\ndata: "it broke"}\n\n', "it broke", None, None),
+        (b'{"error":"it broke"}\n\n', "it broke", None, None),
     ],
 )
 def test_an_error_in_the_stream_is_raised_as_the_services_own(
@@ -245,9 +263,6 @@ def test_an_error_in_the_stream_is_raised_as_the_services_own(
     assert (caught.value.type, caught.value.code) == (kind, code)
     assert (caught.value.request_id, caught.value.cf_ray) == ("req-1", "ray-1")
     assert audio_before(caught.value) == b"ab"
-
-
-AUDIO = "conversation.item.audio_output.delta"
 
 
 @pytest.mark.parametrize(
@@ -267,7 +282,28 @@ AUDIO = "conversation.item.audio_output.delta"
         event({"type": AUDIO, "delta": ["YWI="]}),
         event({"type": AUDIO, "delta": "YWI"}),
         event({"type": AUDIO, "delta": "YW I="}),
-        event({"type": AUDIO, "delta": "YWI=\n"}),
+        event({"type": AUDIO, "delta": "YWI=\t"}),
+        b'data: {"type":"%b\xff","delta":"YWI="}\n\n' % AUDIO.encode(),
+        b'data: {"object":"audio.tts.chunk\xff","b64":"YWI="}\n\n',
+        b'data: {"delta":"YW\xff=","type":"%b"}\n\n' % AUDIO.encode(),
+        b'data: {"type":"%b","delta":"YW\xff="}\n\n' % AUDIO.encode(),
+        b'data: {"b64":"YW\xff=","object":"audio.tts.chunk"}\n\n',
+        b'data: {"type":"caf\xe9"}\n\n',
+        b'data: {"type":"other","said":"caf\xe9"}\n\n',
+        b'data: {"type":"other","n":1e400}\n\n',
+        words(("a", 0, 1)).replace(b'["a"]', b'["\xe9"]'),
+        b"data: \xef\xbb\xbf{\n\n",
+        # Where no audio is known.
+        event({"b64": 5}),
+        event({"b64": "YW"}),
+        event({"object": "audio.tts.chunk.v2", "b64": "YWI="}),
+        event({"type": "other", "b64": "YWI="}),
+        event({"type": "speech.audio.delta", "audio": "YWJj"}),
+        event({"type": "other", "delta": "AAAA"}),
+        event({"delta": "YWI="}),
+        event({"payload": "YWI="}),
+        event({"type": "other", "data": {"parts": [{"x": "A" * 32}]}}),
+        event({"type": "other", "chunk": "YWJj\n" * 8}),
         event({"type": AUDIO, "delta": "YW-_"}),
         event({"type": AUDIO, "delta": "YWI=YWI="}),
         event({"object": "audio.tts.chunk"}),
@@ -302,14 +338,119 @@ def test_an_event_without_end_is_malformed(monkeypatch: pytest.MonkeyPatch) -> N
     [
         event({"type": "conversation.item.audio_output.done", "item_id": "tts_1"}),
         event({"type": "session.created", "delta": 5, "audio": {}, "object": 1}),
+        event({"type": "other", "delta": "Text", "audio": "none", "b64": ""}),
+        event({"item_id": "0123456789abcdef0123456789abcdef", "trace_id": "YWJjZGVmZw=="}),
+        event({"digest": "0123456789abcdef" * 4, "text": "A" * 64, "voice": "af/heart"}),
+        event({"kind": "ConversationItemAudioOutputDeltas", "at": "2026/11/21"}),
+        event({"type": "other", "error": False, "errors": 0}),
         event({}),
         event({"error": None}),
+        b"data:\n\n",
+        b"data: \n\n",
         b"event: ping\ndata: {}\n\n",
+        b"event: ping\ndata: 2026-11-21 08:00\n\n",
+        b"event: Keep-Alive\ndata: {alive}\n\n",
+        b"event: ping\ndata\n\n",
         b"id: 7\nretry: 100\n\n",
     ],
 )
 def test_what_is_unknown_is_passed_over(unknown: bytes) -> None:
     assert decode([shape_b(b"ab") + unknown + shape_b(b"cd") + DONE], a_decoder()) == b"abcd"
+
+
+@pytest.mark.parametrize("mark", [b"data: [DONE] \n\n", b"data:  [DONE]\n\n", b"data: [DONE]\t"])
+def test_an_end_mark_may_have_space_around_it(mark: bytes) -> None:
+    assert decode([shape_b(b"ab") + mark], a_decoder()) == b"ab"
+
+
+def test_the_contract_s_audio_needs_no_object() -> None:
+    stream = event({"b64": "YWI="})
+    assert decode([stream, stream + DONE], a_decoder()) == b"abab"
+
+
+def test_an_error_that_is_none_keeps_no_audio_back() -> None:
+    for nothing in (b"null", b"false", b'""', b"{}", b"0"):
+        stream = b'data: {"error":%b,"type":"%b","delta":"YWI="}\n\n' % (nothing, AUDIO.encode())
+        assert decode([stream, stream + DONE], a_decoder()) == b"abab"
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        event({"type": AUDIO, "delta": "YWJj\nZGVm\n"}),
+        event({"type": AUDIO, "delta": "YWJj\r\nZGVm"}),
+        event({"delta": "YWJj\nZGVm", "type": AUDIO}),
+        event({"object": "audio.tts.chunk", "b64": "YWJj\nZGVm"}),
+        b'data: {"type":"%b","delta":"YWJj\ndata: ZGVm"}\n\n' % AUDIO.encode(),
+        b'data: {"delta":"YWJj\ndata: ZGVm","type":"%b"}\n\n' % AUDIO.encode(),
+        b"data: \xef\xbb\xbf" + shape_b(b"abcdef")[6:],
+        b"\xef\xbb\xbf\xef\xbb\xbf" + shape_b(b"abcdef"),
+    ],
+    ids=lambda stream: stream[:80],
+)
+def test_line_breaks_and_byte_order_marks_lose_no_audio(stream: bytes) -> None:
+    assert decode([stream, stream + DONE], a_decoder()) == b"abcdefabcdef"
+
+
+def test_what_cannot_be_read_is_quoted_without_the_key() -> None:
+    with pytest.raises(MalformedStreamError) as caught:
+        decode([b"data: the-key broke it\n\n"], a_decoder())
+    assert "'[secret] broke it'" in str(caught.value)
+
+
+# --- in place of a stream ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'{"error": {"message": "no way"}}', "no way"),
+        (b'\xef\xbb\xbf{"error": "busy"}', "busy"),
+        (b'\n{"error": "busy"}\n\n', "busy"),
+        (b'{\n\n  "error": "busy"\n}', "busy"),
+        (b"Internal Server Error", "text (text/plain) in place of an event stream: Internal"),
+        (b"<html>\n\n<p>Welcome</p>", "a page (text/plain) in place of an event stream: Welcome"),
+        (bytes(range(256)) * 9, "what may be raw audio (text/plain) in place of"),
+        (b"RIFF\x24\0\0\0WAVEfmt ", "wav audio (text/plain) in place of an event stream"),
+        (bytes(10_000_000), "what may be raw audio (text/plain) in place of"),
+    ],
+    ids=lambda body: body[:40],
+)
+def test_what_is_no_stream_is_told_as_what_it_is(body: bytes, message: str) -> None:
+    for size in (1, 3, 1000, len(body)):
+        if size < 10 and len(body) > 3000:
+            continue
+        decoder = StreamDecoder(S16, {**HEADERS, "content-type": "text/plain"})
+        with pytest.raises(APIError) as caught:
+            decode((body[at : at + size] for at in range(0, len(body), size)), decoder)
+        assert message in caught.value.message
+        assert caught.value.request_id == "req-1"
+        assert len(caught.value.body) <= 65_536
+
+
+def test_an_endless_page_is_not_waited_for() -> None:
+    def pieces() -> Iterator[bytes]:
+        while True:
+            yield b"<p>" * 1000
+
+    with pytest.raises(APIError, match="in place of an event stream"):
+        decode(pieces(), a_decoder())
+
+
+def test_a_stream_that_begins_with_comments_for_long_is_one() -> None:
+    comments = [b": wait\n\n" * 5000] * 4
+    assert decode([*comments, shape_b(b"ab"), DONE], a_decoder()) == b"ab"
+    with pytest.raises(StreamInterruptedError):
+        decode(comments, a_decoder())
+
+
+@pytest.mark.parametrize("framing", ["content-length", "transfer-encoding"])
+def test_an_answer_of_nothing_is_empty_where_http_says_that_it_is_whole(framing: str) -> None:
+    decoder = StreamDecoder(S16, {**HEADERS, framing: "0"})
+    with pytest.raises(EmptyAudioError):
+        decode([], decoder)
+    with pytest.raises(StreamInterruptedError):
+        decode([b": nothing yet\n\n"], StreamDecoder(S16, {framing: "0"}))
 
 
 def test_base64_may_be_written_with_escaped_slashes() -> None:
@@ -326,7 +467,7 @@ fields: st.SearchStrategy[dict[str, object]] = st.fixed_dictionaries(
                 "conversation.item.audio_output.delta",
                 "conversation.item.word_timestamps",
                 "conversation.item.tts.failed",
-                *("delta", "done", "error", "other"),
+                *("delta", "done", "error", "other", "my.Error"),
                 *(None, 1, {}),
             ]
         ),
@@ -334,7 +475,7 @@ fields: st.SearchStrategy[dict[str, object]] = st.fixed_dictionaries(
         **dict.fromkeys(
             ("delta", "b64", "audio"), st.sampled_from(["YWI=", "YW", "é", "", None, 7, {}])
         ),
-        "error": st.sampled_from([None, "no", {"message": "no"}]),
+        "error": st.sampled_from([None, "no", {"message": "no"}, False, "", 0]),
     },
 )
 
@@ -350,6 +491,11 @@ def shape_a_with(**fields: object) -> bytes:
 @given(st.one_of(fields.map(event), st.binary()), st.binary(max_size=3))
 @example(shape_b_with(error="no"), b"")
 @example(shape_a_with(type="error"), b"")
+@example(shape_a_with(type="my.Error"), b"")
+@example(shape_b_with(error=""), b"")
+@example(shape_b_with(error=5), b"")
+@example(b'data: {"type":"delta","audio":"YWI=\n"}\n\n', b"")
+@example(b'data: {"audio":"YWI=\xff","type":"delta"}\n\n', b"")
 @example(shape_a_with(type="conversation.item.tts.failed"), b"")
 @example(shape_a_with(type="conversation.item.word_timestamps"), b"")
 @example(shape_a_with(type="done"), b"")

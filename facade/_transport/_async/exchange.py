@@ -290,7 +290,13 @@ class AsyncExchange:
             # The status says what happened; a body that breaks off only says less.
             pass
         status = call.status or 0
-        failure = failure_from_status(status, call.headers, bytes(said), now=time.time())
+        failure = failure_from_status(
+            status,
+            call.headers,
+            bytes(said),
+            now=time.time(),
+            is_speech=not call.path.endswith("/voices"),
+        )
         assert failure is not None  # noqa: S101 - the status is not 200
         return failure
 
