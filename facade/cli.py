@@ -1,7 +1,8 @@
 """The command line: `together-speech`, or `python -m facade`.
 
 What another program may read goes to standard output, everything else to standard error. A failure
-is one line there and exit status 1; a misused command has exit status 2.
+is one line there and exit status 1; a misused command has exit status 2, and one that SIGTERM ended
+(after it has tidied up) 143.
 """
 
 import codecs

@@ -7,6 +7,7 @@ import pty
 import signal
 import subprocess
 import sys
+import time
 import wave
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -653,6 +654,7 @@ def test_a_program_that_is_ended_tidies_up(streaming: FaultServer, tmp_path: Pat
     ) as process:
         while not list(tmp_path.iterdir()):
             assert process.poll() is None
+            time.sleep(0.01)
         process.send_signal(signal.SIGTERM)
         assert process.communicate() == (b"", b"")
     assert process.returncode == 128 + signal.SIGTERM
