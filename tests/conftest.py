@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Protocol, TypeVar
 
-import anyio.lowlevel
 import pytest
 import trustme
 from hypothesis import settings
@@ -156,9 +155,4 @@ def trust(authority: trustme.CA) -> ssl.SSLContext:
 @pytest.fixture
 def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Try again at once, and as often as the client's policy says."""
-
-    async def no_wait(seconds: float) -> None:
-        await anyio.lowlevel.checkpoint()
-
-    monkeypatch.setattr("facade._sync.client.sleep", lambda _: None)
-    monkeypatch.setattr("facade._async.client.sleep", no_wait)
+    monkeypatch.setenv("TOGETHER_SPEECH_RETRIES", "at once")

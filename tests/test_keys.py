@@ -82,7 +82,7 @@ WAYS = [
 @pytest.fixture
 def logs(caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
     """All that any logger says, at DEBUG."""
-    for name in ("", "facade", "httpx", "httpcore", "stamina", "asyncio"):
+    for name in ("", "facade", "httpx", "httpcore", "asyncio"):
         caplog.set_level(logging.DEBUG, name)
     return lambda: "\n".join(
         f"{record.name}: {record.getMessage()} {vars(record)}" for record in caplog.records

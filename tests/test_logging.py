@@ -88,7 +88,7 @@ def test_text_is_never_logged(connect: Connect, caplog: pytest.LogCaptureFixture
     with FaultServer(answer(503, f"cannot say {TEXT}".encode())) as server:
         failure(connect(server.url), InternalServerError, TEXT)
         connect(server.url)
-    told = "\n".join(str(vars(record)) for record in caplog.records if record.name != "stamina")
+    told = "\n".join(str(vars(record)) for record in caplog.records)
     assert TEXT not in told
     assert KEY not in told
 
@@ -103,3 +103,33 @@ def test_look_up_that_fails_is_told(connect: Connect, caplog: pytest.LogCaptureF
         "GET /v1/voices",
         "POST /v1/audio/speech",
     ]
+
+
+@pytest.mark.parametrize("switch", ["off", "at once"])
+def test_retries_may_be_switched_off_or_spared_their_waits_in_tests(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, switch: str
+) -> None:
+    """Also for a client that is built already."""
+    busy = answer(503, headers={"Retry-After": "30"})
+    with FaultServer(busy, answer(200, SPEECH)) as server:
+        speaker = connect(server.url)
+        monkeypatch.setenv("TOGETHER_SPEECH_RETRIES", switch)
+        if switch == "off":
+            failure(speaker, InternalServerError)
+        else:
+            assert speaker.synthesize().content == SPEECH
+        assert len(server.requests) == (1 if switch == "off" else 2)
+
+
+def test_nobody_else_speaks_of_retries(
+    connect: Connect, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with FaultServer(answer(503, headers={"Retry-After": "0"}), answer(200, SPEECH)) as server:
+        connect(server.url).synthesize(TEXT)
+    assert {record.name.partition(".")[0] for record in caplog.records} <= {
+        "facade",
+        "httpcore",
+        "asyncio",
+    }
+    assert capfd.readouterr() == ("", "")

@@ -38,7 +38,9 @@ def speech_retries() -> str:
 
 @pytest.fixture
 def together_emulator(
-    together_emulator_session: "SpeechEmulator", speech_retries: str
+    together_emulator_session: "SpeechEmulator",
+    speech_retries: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> "Iterator[SpeechEmulator]":
     """That emulator, with nothing in its log and no fault waiting.
 
@@ -47,8 +49,10 @@ def together_emulator(
     when the test ends is an error.
     """
     together_emulator_session.reset()
-    with _retries(speech_retries):
-        yield together_emulator_session
+    if speech_retries not in ("off", "at once", "real"):
+        pytest.fail(f'speech_retries must be "off", "at once" or "real", not {speech_retries!r}')
+    monkeypatch.setenv("TOGETHER_SPEECH_RETRIES", speech_retries)
+    yield together_emulator_session
     unused = [repr(fault) for fault in together_emulator_session.unused_faults]
     if unused:
         pytest.fail(
@@ -109,20 +113,3 @@ def _client(
         emulator.api_key, base_url=emulator.url, httpx_args={"trust_env": False, **httpx_args}
     )
     return client
-
-
-def _retries(how: str) -> "AbstractContextManager[None]":
-    from contextlib import nullcontext
-
-    import stamina
-
-    # What it was before, perhaps set by the application's own tests, holds again afterwards.
-    match how:
-        case "off":
-            return stamina.set_testing(True)
-        case "at once":
-            return stamina.set_testing(True, attempts=1000, cap=True)
-        case "real":
-            return nullcontext()
-        case _:
-            pytest.fail(f'speech_retries must be "off", "at once" or "real", not {how!r}')

@@ -11,7 +11,7 @@ from typing import BinaryIO, Self
 
 from facade._async.reader import AsyncAudioReader
 from facade._rules.words import WordTiming
-from facade.audio import SpeechAudio, atomic_file, header_for, needs_header
+from facade.audio import SpeechAudio, atomic_file, check_save_path, header_for, needs_header
 from facade.errors import APIConnectionError, SpeechError
 from facade.formats import AudioFormat
 
@@ -69,7 +69,8 @@ class AsyncSpeechStream:
         """Write the audio to a file as it comes, in constant memory.
 
         The file appears whole or not at all. Under a name that ends in `.wav` it gets a header with
-        the true sizes; under any other it holds the samples alone.
+        the true sizes; under any other it holds the samples alone. Links and permissions are kept
+        as by `SpeechAudio.save`. Where the path cannot be written to, nothing is sent.
 
         Args:
             path: Where to. The folder must exist.
@@ -78,12 +79,12 @@ class AsyncSpeechStream:
             The path.
 
         Raises:
-            InvalidRequestError: The name says that the file holds something else, or not enough is
-                known of the samples for a header.
+            InvalidRequestError: The name has a NUL in it, or says that the file holds something
+                else, or not enough is known of the samples for a header.
             SpeechError: The stream failed, or its audio has been taken already.
             OSError: The file cannot be written.
         """
-        target = Path(path)
+        target = check_save_path(path, self._format)
         has_header = needs_header(target, self._format)
         if has_header:
             header_for(self._format, 0)

@@ -29,6 +29,9 @@ class RetryPolicy:
     the waits are 0.5 s, 1 s, 2 s, ... 8 s, each with up to 0.5 s more at random. A wait that
     does not fit into the budget is not begun: the failure is raised at once.
 
+    For tests the environment variable `TOGETHER_SPEECH_RETRIES` overrules every policy: with `off`
+    no call is tried again, with `at once` none waits before it is.
+
     Attributes:
         attempts: How often a request is sent at most, 1 for no repetition.
         budget_s: Seconds from the beginning of a call in which another attempt may begin, at most

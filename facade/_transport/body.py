@@ -11,8 +11,8 @@ from facade.errors import APIConnectionError
 
 # What is inflated at once, so that the time is looked at, and others get their turn, in between.
 _PIECE = 64 * 1024
-# The most that what comes at once may become. Speech hardly shrinks; 64 KB of zeros become this.
-_MOST_AT_ONCE = 64 * 1024 * 1024
+# The most that what comes at once may become. Speech hardly shrinks; 64 KB of zeros become four times this.
+_MOST_AT_ONCE = 16 * 1024 * 1024
 
 
 class Body:

@@ -7,6 +7,7 @@ begins, and whatever comes is counted where it comes.
 
 import logging
 import math
+import os
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -21,6 +22,10 @@ logger = logging.getLogger("facade")
 
 # A time limit of 0 would mean "do not wait", and less is no limit at all.
 LEAST_S = 0.001
+
+# For tests: `off` has no call tried again, `at once` has none wait before it is. It is read when a
+# call fails, so that it holds for clients that an application built before.
+RETRIES_SWITCH = "TOGETHER_SPEECH_RETRIES"
 
 
 class Call:
@@ -121,13 +126,17 @@ class Call:
             chance: From 0 to 1, at random, so that not all who failed at once come back at once.
         """
         self._failed_at = time.monotonic()
+        switch = os.environ.get(RETRIES_SWITCH)
+        if switch == "off":
+            return None
         left_s = min(self.deadline, self._started + self.retry.budget_s) - self._failed_at
         decision = self.retry.decide(error, attempt=self._attempt, left_s=left_s)
         if decision is False:
             return None
         # What is raised refers to this call by its traceback, and must not be referred to.
         self._failure = error.with_traceback(None)
-        return back_off_s(self._attempt, chance) if decision is True else decision
+        wait_s = back_off_s(self._attempt, chance) if decision is True else decision
+        return 0.0 if switch == "at once" else wait_s
 
     def log(self) -> None:
         """Say in one line what the current attempt was and what came of it."""

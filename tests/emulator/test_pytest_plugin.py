@@ -17,11 +17,9 @@ import wave
 import facade
 import httpx
 import pytest
-import stamina
 
 
 def test_a_fault_reaches_the_application(together_emulator, speech_client):
-    assert stamina.is_testing()
     together_emulator.fail_next(status=500)
     with pytest.raises(facade.InternalServerError):
         speech_client.synthesize("Hello.", voice="af_heart")
@@ -30,7 +28,6 @@ def test_a_fault_reaches_the_application(together_emulator, speech_client):
 
 @pytest.mark.parametrize("speech_retries", ["at once"])
 def test_a_fault_is_healed_without_waiting(together_emulator, speech_client):
-    assert stamina.is_testing()
     together_emulator.fail_next(2, status=503, retry_after=30)
     assert speech_client.synthesize("Hello.", voice="af_heart").content
     assert [request.status for request in together_emulator.requests] == [503, 503, 200]
@@ -38,7 +35,7 @@ def test_a_fault_is_healed_without_waiting(together_emulator, speech_client):
 
 @pytest.mark.parametrize("speech_retries", ["real"])
 def test_the_clients_policy_holds(together_emulator):
-    assert not stamina.is_testing()
+    assert os.environ["TOGETHER_SPEECH_RETRIES"] == "real"
 
 
 def test_each_test_begins_with_an_empty_log(together_emulator):
@@ -87,7 +84,7 @@ def test_an_application_builds_its_own_client(monkeypatch, request):
 
 
 def test_no_switch_is_left_behind():
-    assert not stamina.is_testing()
+    assert "TOGETHER_SPEECH_RETRIES" not in os.environ
     assert "TOGETHER_BASE_URL" not in os.environ
 """
 
@@ -122,7 +119,7 @@ import sys
 
 def test_nothing_is_imported():
     assert "together_emulator.pytest_plugin" in sys.modules
-    ours = {"together_emulator.process", "facade", "together_openapi", "stamina", "httpx"}
+    ours = {"together_emulator.process", "facade", "together_openapi", "httpx"}
     theirs = {"numpy", "starlette", "uvicorn", "soxr", "http.client"}
     assert not sys.modules.keys() & (ours | theirs)
 """

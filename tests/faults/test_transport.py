@@ -102,9 +102,9 @@ def test_compressed_stream_lets_other_tasks_run() -> None:
 
 
 def test_what_comes_at_once_becomes_no_more_than_so_much(connect: Connect) -> None:
-    with FaultServer(squeezed_stream((b":" + b"a" * 1024 * 1024 + b"\n\n") * 70)) as server:
+    with FaultServer(squeezed_stream((b":" + b"a" * 1024 * 1024 + b"\n\n") * 40)) as server:
         error = stream_failure(Listener(connect(server.url)), StreamInterruptedError)
-        assert "becomes more than 67108864 bytes out of a few" in str(error)
+        assert "becomes more than 16777216 bytes out of a few" in str(error)
 
 
 # --- forks ---------------------------------------------------------------------------------------

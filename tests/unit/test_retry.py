@@ -98,7 +98,7 @@ def test_the_service_s_wait_is_kept_to_exactly_or_not_begun(
     error = RateLimitError("slow", status_code=429, headers={}, retry_after_s=asked_s)
     decided = RetryPolicy().decide(error, attempt=1, left_s=left_s)
     assert decided == decision
-    # To stamina, a bool is an answer and a number a wait.
+    # A bool is an answer, and a number a wait.
     assert isinstance(decided, bool) == (decision is GIVE_UP)
 
 

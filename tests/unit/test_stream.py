@@ -392,10 +392,9 @@ def test_line_breaks_and_byte_order_marks_lose_no_audio(stream: bytes) -> None:
     assert decode([stream, stream + DONE], a_decoder()) == b"abcdefabcdef"
 
 
-def test_what_cannot_be_read_is_quoted_without_the_key() -> None:
-    with pytest.raises(MalformedStreamError) as caught:
-        decode([b"data: the-key broke it\n\n"], a_decoder())
-    assert "'[secret] broke it'" in str(caught.value)
+def test_what_cannot_be_read_is_quoted() -> None:
+    with pytest.raises(MalformedStreamError, match="'something broke it'"):
+        decode([b"data: something broke it\n\n"], a_decoder())
 
 
 # --- in place of a stream ----------------------------------------------------------------------
