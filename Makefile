@@ -28,12 +28,14 @@ lint: $(VENV)/.dev ## ruff and mypy
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
-generate: $(VENV)/.dev ## rebuild generated/ from openapi.yaml and contract/overlay.yaml
+generate: $(VENV)/.dev ## rebuild generated/ from openapi.yaml and contract/overlay.yaml, and facade's _sync/ from _async/
 	$(PY) -m contract.generate
+	$(PY) -m contract.unasync
 	$(PY) -m tests.emulator.contract
 
-check: $(VENV)/.dev ## regenerate elsewhere and fail when generated/ differs
+check: $(VENV)/.dev ## make elsewhere what `generate` makes, and fail when it differs
 	$(PY) -m contract.generate --check
+	$(PY) -m contract.unasync --check
 
 vendor: $(VENV)/.dev ## take in a new contract, SPEC=file-or-URL, and rebuild all that follows from it
 	$(PY) -m contract.vendor '$(SPEC)'

@@ -167,6 +167,23 @@ def test_call_that_the_server_breaks_off(connect: Connect, tls: TLS) -> None:
         assert server.connections == 1
 
 
+def test_call_that_the_server_refused_is_sent_again(connect: Connect, tls: TLS) -> None:
+    """It says that it has done nothing for it."""
+
+    def refuse(exchange: Exchange) -> None:
+        exchange.reset(7)
+
+    with Http2Server(tls, refuse, speak) as server:
+        speaker = connect(server.url, httpx_args=server.arguments)
+        assert speaker.synthesize().content == SPEECH
+        assert server.connections == 1
+    with Http2Server(tls, refuse) as server:
+        speaker = connect(server.url, httpx_args=server.arguments)
+        error = failure(speaker, APIConnectionError)
+        assert not error.request_sent
+        assert "refused the request before doing anything for it" in str(error)
+
+
 def test_connection_that_the_server_ends_between_calls_is_replaced(
     connect: Connect, tls: TLS
 ) -> None:

@@ -11,7 +11,7 @@ from facade.errors import APIConnectionError
 
 # What is inflated at once, so that the time is looked at, and others get their turn, in between.
 _PIECE = 64 * 1024
-# The most that what comes at once may become. Speech hardly shrinks; 64 KB of zeros become four times this.
+# The most that what comes at once, 64 KB at most, may become. Speech hardly shrinks.
 _MOST_AT_ONCE = 16 * 1024 * 1024
 
 

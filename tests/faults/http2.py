@@ -42,9 +42,9 @@ class Exchange:
         self.send(body)
         self.end()
 
-    def reset(self) -> None:
+    def reset(self, code: int = 2) -> None:
         """Break the stream off."""
-        self._connection.reset_stream(self._stream, error_code=2)
+        self._connection.reset_stream(self._stream, error_code=code)
 
     def go_away(self, *, last: int) -> None:
         """Say which request is the last that will be answered on this connection."""
