@@ -112,7 +112,7 @@ def build(root: Path, target: Path) -> list[Path]:
 
 def synchronous(source: str) -> str:
     """Return the synchronous form of an asynchronous module's source."""
-    text = _KEYWORD.sub("", _AWAITABLE.sub(r"\1", source))
+    text = _KEYWORD.sub("", _AWAITABLE.sub(r"\1", source.replace("an `async ", "a `")))
     return _WORD.sub(lambda word: _name(word[0]), text)
 
 

@@ -14,7 +14,7 @@ from facade._rules.words import WordTiming
 from facade._sync.client import SpeechClient
 from facade._sync.stream import SpeechStream
 from facade._transport.config import Timeouts
-from facade.audio import SpeechAudio, check_save_path
+from facade.audio import SpeechAudio, SpeechFile, check_save_path
 from facade.errors import (
     APIConnectionError,
     APIError,
@@ -65,6 +65,7 @@ __all__ = [
     "SpeechAudio",
     "SpeechClient",
     "SpeechError",
+    "SpeechFile",
     "SpeechOptions",
     "SpeechStream",
     "StreamError",

@@ -7,8 +7,9 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from facade.errors import InvalidRequestError
 from facade.formats import AudioFormat, duration_s, wav_header
@@ -86,6 +87,39 @@ class SpeechAudio:
         return target
 
 
+@dataclass(frozen=True, slots=True)
+class SpeechFile:
+    """A whole answer in a file.
+
+    Attributes:
+        path: Where it is.
+        format: What the file is made of, as in `SpeechAudio`.
+        size: Bytes of the file.
+        request_id: The answer's `x-request-id`, for questions to the service's support.
+    """
+
+    path: Path
+    format: AudioFormat
+    size: int
+    request_id: str | None = None
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds that the audio lasts, or `None` where that cannot be known.
+
+        The file is looked at for it, so it must still be there.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
+        with self.path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size == 0:
+                return None
+            with mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+                # It is read as bytes are, piece by piece, and never held.
+                return duration_s(cast("bytes", content), self.format)
+
+
 def check_save_path(path: str | os.PathLike[str], form: AudioFormat) -> Path:
     """Check that audio can be saved at `path`, before it is asked for and billed.
 
@@ -155,6 +189,14 @@ def header_for(form: AudioFormat, size: int) -> bytes:
             param="format",
         )
     return wav_header(form.encoding, form.sample_rate_hz, form.channels, size)
+
+
+def end_wav(file: BinaryIO, form: AudioFormat, size: int) -> None:
+    """Put the true size into a WAV file that was begun without; a pipe keeps "to the end"."""
+    if file.seekable():
+        file.write(b"\0" * (size % 2))
+        file.seek(0)
+        file.write(header_for(form, size))
 
 
 def needs_header(target: Path, form: AudioFormat) -> bool:

@@ -196,13 +196,16 @@ def synthesize(
         }
         with _client(local=local) as client:
             said = _text(text, text_option, file)
+            if output == "-":
+                with _waiting():
+                    audio = client.synthesize(said, voice=speaker, model=model, **options)
+                _write(audio.content)
+                return
             with _waiting():
-                audio = client.synthesize(said, voice=speaker, model=model, **options)
-        if output == "-":
-            _write(audio.content)
-        else:
-            audio.save(output)
-            typer.echo(_line(output, audio.duration_s, audio.format))
+                spoken = client.synthesize_to_file(
+                    said, output, voice=speaker, model=model, **options
+                )
+            typer.echo(_line(output, spoken.duration_s, spoken.format))
 
 
 @app.command(cls=_Command, epilog=ENVIRONMENT)

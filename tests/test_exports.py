@@ -31,6 +31,7 @@ EXPORTED = [
     "SpeechAudio",
     "SpeechClient",
     "SpeechError",
+    "SpeechFile",
     "SpeechOptions",
     "SpeechStream",
     "StreamError",

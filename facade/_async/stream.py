@@ -7,11 +7,18 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Self
 
 from facade._async.reader import AsyncAudioReader
 from facade._rules.words import WordTiming
-from facade.audio import SpeechAudio, atomic_file, check_save_path, header_for, needs_header
+from facade.audio import (
+    SpeechAudio,
+    atomic_file,
+    check_save_path,
+    end_wav,
+    header_for,
+    needs_header,
+)
 from facade.errors import APIConnectionError, SpeechError
 from facade.formats import AudioFormat
 
@@ -99,7 +106,7 @@ class AsyncSpeechStream:
                 while (piece := await self._next()) is not None:
                     file.write(piece)
                 if has_header:
-                    self._end_wav(file)
+                    end_wav(file, self._format, self.bytes_received)
         finally:
             await self.aclose()
         return target
@@ -198,9 +205,3 @@ class AsyncSpeechStream:
                 "again, or keep what read() returns"
             )
         self._use = use
-
-    def _end_wav(self, file: BinaryIO) -> None:
-        if file.seekable():
-            file.write(b"\0" * (self.bytes_received % 2))
-            file.seek(0)
-            file.write(header_for(self._format, self.bytes_received))

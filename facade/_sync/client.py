@@ -2,6 +2,7 @@
 """The client."""
 
 import json
+import os
 import random
 import sys
 import time
@@ -9,8 +10,9 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, Self, TypeVar, Unpack
 
 from facade._rules.catalogue import read_voices
 from facade._rules.error_mapping import BODY_LIMIT, failure_in_success, failure_in_voices
@@ -22,7 +24,15 @@ from facade._sync.stream import SpeechStream
 from facade._transport.call import Call, logger
 from facade._transport.config import DEFAULT_MAX_AUDIO_BYTES, Config, Timeouts, secret
 from facade._transport.waiting_sync import Lock, first_place, moved, place, sleep
-from facade.audio import SpeechAudio
+from facade.audio import (
+    SpeechAudio,
+    SpeechFile,
+    atomic_file,
+    check_save_path,
+    end_wav,
+    header_for,
+    needs_header,
+)
 from facade.errors import InvalidRequestError, SpeechError
 from facade.formats import format_of
 from facade.voices import Voice, VoiceMix
@@ -143,6 +153,46 @@ class SpeechClient:
         self._check_voice(request)
         return self._repeat(call, partial(self._speak, call, request))
 
+    @takes(SynthesizeOptions)
+    def synthesize_to_file(
+        self,
+        text: str,
+        path: str | os.PathLike[str],
+        *,
+        voice: str | Voice | VoiceMix,
+        **options: Unpack[SynthesizeOptions],
+    ) -> SpeechFile:
+        """Turn text into speech and write the whole of it to a file, in constant memory.
+
+        What `synthesize(...).save(path)` does, for audio that need not be held. The file appears
+        whole or not at all, and only once all of it is known to be audio. Where the path cannot be
+        written to, nothing is sent.
+
+        Args:
+            text: As for `synthesize`.
+            path: Where to. The folder must exist. Under a name that ends in `.wav`, raw audio gets
+                a WAV header.
+            voice: As for `synthesize`.
+            **options: Those of `SynthesizeOptions`, which says what each is for.
+
+        Returns:
+            The file.
+
+        Raises:
+            InvalidRequestError: An argument is wrong, or the model would ignore it; nothing was
+                sent. Or else the service gave another format than the name says.
+            SpeechError: As for `synthesize`.
+            OSError: The file cannot be written.
+        """
+        self._check_open()
+        request = SpeechRequest.build(
+            text, voice=voice, validate_voices=self._config.validate_voices, **options
+        )
+        target = check_save_path(path, request.expected_format)
+        call = self._call()
+        self._check_voice(request)
+        return self._repeat(call, partial(self._download, call, request, target))
+
     @takes(StreamOptions)
     def stream(
         self, text: str, *, voice: str | Voice | VoiceMix, **options: Unpack[StreamOptions]
@@ -239,54 +289,53 @@ class SpeechClient:
         from facade._generated_client import speech
 
         exchange = self._begin(call)
-        outer = sys.exception()
-        try:
+
+        def speak() -> SpeechAudio:
             speech(exchange, request.fields())
             return _audio(exchange, request)
-        except BaseException as error:  # noqa: BLE001 - all are told by their own names
-            failure = exchange.failed(error, outer)
-        try:
-            raise failure
-        finally:
-            # This frame is in the traceback, and must not hold what holds the traceback.
-            del failure, outer
+
+        return _guarded(exchange, speak)
+
+    def _download(self, call: Call, request: SpeechRequest, target: Path) -> SpeechFile:
+        from facade._generated_client import speech
+
+        # Where the file cannot be, nothing is sent.
+        with atomic_file(target) as file:
+            exchange = self._begin(call, is_whole=False)
+            try:
+                _guarded(exchange, partial(speech, exchange, request.fields()))
+                return _save(exchange, request, target, file)
+            finally:
+                exchange.close()
 
     def _read(self, call: Call, request: SpeechRequest) -> AudioReader:
         from facade._generated_client import speech
 
-        exchange = self._begin(call)
+        exchange = self._begin(call, is_whole=False)
         reader = AudioReader(exchange, request.expected_format)
-        outer = sys.exception()
-        try:
+
+        def begin() -> AudioReader:
             speech(exchange, request.fields())
             reader.begin()
             return reader
-        except BaseException as error:  # noqa: BLE001 - all are told by their own names
-            failure = reader.failed(error, outer)
-        try:
-            raise failure
-        finally:
-            del failure, outer
+
+        return _guarded(reader, begin)
 
     def _list(self, call: Call, model: str | None) -> list[Voice]:
         from facade._generated_client import voices
 
         exchange = self._begin(call)
-        outer = sys.exception()
-        try:
+
+        def ask() -> list[Voice]:
             voices(exchange, model)
             return _voices(exchange, model)
-        except BaseException as error:  # noqa: BLE001 - all are told by their own names
-            failure = exchange.failed(error, outer)
-        try:
-            raise failure
-        finally:
-            del failure, outer
 
-    def _begin(self, call: Call) -> "Exchange":
+        return _guarded(exchange, ask)
+
+    def _begin(self, call: Call, *, is_whole: bool = True) -> "Exchange":
         call.begin()
         self._come_home()
-        return self._service.exchange(call)
+        return self._service.exchange(call, is_whole=is_whole)
 
     # --- around the attempts ---------------------------------------------------------------------
 
@@ -363,6 +412,20 @@ class SpeechClient:
             lost.close()
 
 
+def _guarded(owner: "Exchange | AudioReader", act: Callable[[], _T]) -> _T:
+    """Return what `act` returns; what it raises closes `owner` and becomes one of ours."""
+    outer = sys.exception()
+    try:
+        return act()
+    except BaseException as error:  # noqa: BLE001 - all are told by their own names
+        failure = owner.failed(error, outer)
+    try:
+        raise failure
+    finally:
+        # This frame is in the traceback, and must not hold what holds the traceback.
+        del failure, outer
+
+
 def _audio(exchange: "Exchange", request: SpeechRequest) -> SpeechAudio:
     """Return a whole answer as audio in the format that it is in."""
     content, headers, form = exchange.content, exchange.call.headers, request.expected_format
@@ -374,6 +437,29 @@ def _audio(exchange: "Exchange", request: SpeechRequest) -> SpeechAudio:
         format=format_of(content, form),
         request_id=exchange.call.shown("x-request-id"),
     )
+
+
+def _save(exchange: "Exchange", request: SpeechRequest, target: Path, file: BinaryIO) -> SpeechFile:
+    """Write a whole answer to a file as it comes; what it is shows by its beginning."""
+    expected, head, size, header_size = request.expected_format, b"", 0, 0
+    while (piece := _guarded(exchange, exchange.next)) is not None:
+        if not size:
+            form = format_of(piece, expected)
+            if form.container == "raw" and needs_header(target, form):
+                # Samples have no beginning of their own, so theirs is known before more comes.
+                header_size = file.write(header_for(form, 0xFFFFFFFF))
+        head += piece[: BODY_LIMIT - len(head)]
+        size += len(piece)
+        file.write(piece)
+    failure = failure_in_success(exchange.call.headers, head, size, expected)
+    if failure is not None:
+        raise exchange.failed(failure, None)
+    form = format_of(head, expected)
+    check_save_path(target, form)
+    if header_size:
+        end_wav(file, form, size)
+        form, header_size = replace(form, container="wav"), header_size + size % 2
+    return SpeechFile(target, form, header_size + size, exchange.call.shown("x-request-id"))
 
 
 def _voices(exchange: "Exchange", model: str | None) -> list[Voice]:

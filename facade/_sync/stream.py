@@ -8,11 +8,18 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Self
 
 from facade._rules.words import WordTiming
 from facade._sync.reader import AudioReader
-from facade.audio import SpeechAudio, atomic_file, check_save_path, header_for, needs_header
+from facade.audio import (
+    SpeechAudio,
+    atomic_file,
+    check_save_path,
+    end_wav,
+    header_for,
+    needs_header,
+)
 from facade.errors import APIConnectionError, SpeechError
 from facade.formats import AudioFormat
 
@@ -20,7 +27,7 @@ from facade.formats import AudioFormat
 class SpeechStream:
     """Speech while it is being spoken: an iterator of `bytes`, each of whole samples.
 
-    Use it in an `with` block, which sends the request, waits for the first audio, and at its
+    Use it in a `with` block, which sends the request, waits for the first audio, and at its
     end closes the connection if the stream was left early. Without one, the request is sent when
     the first samples are asked for, and a stream that is left early must be closed by hand.
 
@@ -100,7 +107,7 @@ class SpeechStream:
                 while (piece := self._next()) is not None:
                     file.write(piece)
                 if has_header:
-                    self._end_wav(file)
+                    end_wav(file, self._format, self.bytes_received)
         finally:
             self.close()
         return target
@@ -199,9 +206,3 @@ class SpeechStream:
                 "again, or keep what read() returns"
             )
         self._use = use
-
-    def _end_wav(self, file: BinaryIO) -> None:
-        if file.seekable():
-            file.write(b"\0" * (self.bytes_received % 2))
-            file.seek(0)
-            file.write(header_for(self._format, self.bytes_received))

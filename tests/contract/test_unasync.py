@@ -41,7 +41,7 @@ from facade._transport.waiting_sync import sleep
 
 
 class Reader:
-    """Use it in an `with` block, or close it."""
+    """Use it in a `with` block, or close it."""
 
     def __enter__(self) -> "Reader":
         return self

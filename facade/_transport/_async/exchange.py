@@ -77,9 +77,14 @@ class AsyncService:
         """Whether its connections have been closed for good."""
         return self._transport.is_closed
 
-    def exchange(self, call: Call) -> "AsyncExchange":
-        """Return what sends the one request of an attempt at a call."""
-        return AsyncExchange(self, call)
+    def exchange(self, call: Call, *, is_whole: bool) -> "AsyncExchange":
+        """Return what sends the one request of an attempt at a call.
+
+        Args:
+            call: The call.
+            is_whole: Whether the answer is taken whole, and not piece by piece.
+        """
+        return AsyncExchange(self, call, is_whole=is_whole)
 
     async def send(
         self,
@@ -148,8 +153,9 @@ class AsyncExchange:
         content: The body of the answer, where it is taken whole.
     """
 
-    def __init__(self, service: AsyncService, call: Call) -> None:
+    def __init__(self, service: AsyncService, call: Call, *, is_whole: bool) -> None:
         self.call = call
+        self._is_whole = is_whole
         self.content = b""
         self._service = service
         self._config = service.config
@@ -166,7 +172,7 @@ class AsyncExchange:
         params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        """Send the request, and take in the answer: the whole of it, or the head of a stream.
+        """Send the request, and take in the answer: the whole of it, or only its head.
 
         Raises:
             APIStatusError: The status is not 200.
@@ -186,26 +192,25 @@ class AsyncExchange:
         }
         if call.status != 200:
             raise await self._failure()
-        if not call.is_stream:
-            body = Body(call, self._config, self._config.max_audio_bytes)
-            body.expect(call.headers.get("content-length", ""))
+        # A stream is never held whole, and each of its events has a limit.
+        body = Body(call, self._config, None if call.is_stream else self._config.max_audio_bytes)
+        body.expect(call.headers.get("content-length", ""))
+        if self._is_whole:
             self.content = await self._read(body)
             await self.aclose()
-            return _UNPARSED
-        body = Body(call, self._config, None)
-        if body.is_plain and answer.connection is not None:
+        elif call.is_stream and body.is_plain and answer.connection is not None:
             # Our end of the connection keeps the time. To take it as it is costs half as much.
             self._pieces = answer.body
         else:
             self._is_counted = True
-            self._pieces = self._inflated(body)
+            self._pieces = self._counted(body)
         return _UNPARSED
 
     async def next(self) -> bytes | None:
-        """Wait for the next piece of a stream; return `None` at its end.
+        """Wait for the next piece of the answer; return `None` at its end.
 
         Raises:
-            APIConnectionError: It cannot be decompressed.
+            APIConnectionError: It is too large, or cannot be decompressed.
             Exception: Whatever the transport raises.
         """
         assert self._pieces is not None  # noqa: S101 - the answer has come
@@ -263,8 +268,8 @@ class AsyncExchange:
         body.finish()
         return b"".join(pieces)
 
-    async def _inflated(self, body: Body) -> AsyncIterator[bytes]:
-        """Give a stream's body as it was before it was compressed."""
+    async def _counted(self, body: Body) -> AsyncIterator[bytes]:
+        """Give the body piece by piece, within bounds, as it was before it was compressed."""
         assert self._answer is not None  # noqa: S101 - it has come
         async for chunk in self._answer.body:
             for piece in body.take(chunk):
