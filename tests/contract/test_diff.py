@@ -590,6 +590,46 @@ def test_a_change_in_a_schema_that_is_only_told_apart_is_seen(
         assert of_request(*same, schemas=SCHEMAS) == []
 
 
+@pytest.mark.parametrize(
+    "keyword",
+    [
+        "additionalProperties", "contains", "contentSchema", "else", "if", "items", "not",
+        "propertyNames", "then", "unevaluatedItems", "unevaluatedProperties",
+        "allOf", "anyOf", "oneOf", "prefixItems",
+        "dependentSchemas", "patternProperties", "properties",
+    ],
+)  # fmt: skip
+def test_every_keyword_is_followed_to_the_component_behind_it(keyword: str) -> None:
+    """In a schema that is only told apart: what it is called there means nothing."""
+    inner: Any = ref("Inner")
+    if keyword in ("allOf", "anyOf", "oneOf", "prefixItems"):
+        inner = [inner]
+    elif keyword in ("dependentSchemas", "patternProperties", "properties"):
+        inner = {"a": inner}
+    body = {"type": "array", "contains": {keyword: inner}}
+    old = speech(body, schemas={"Inner": {"type": "string", "maxLength": 1}})
+    new = speech(body, schemas={"Inner": {"type": "string", "maxLength": 2}})
+    assert told(findings(old, new)) == [
+        ("BREAKING", "narrowing", "request body"),
+        ("ADDITIVE", "widening", "request body"),
+    ]
+    assert findings(old, json.loads(json.dumps(old).replace("Inner", "Other"))) == []
+
+
+@pytest.mark.parametrize("keyword", ["then", "else"])
+def test_both_ways_of_an_if_are_compared(keyword: str) -> None:
+    """Each says what holds."""
+    condition = {"type": "string", "if": {"minLength": 3}}
+    old, new = ({**condition, keyword: {"maxLength": most}} for most in (5, 6))
+    assert [(f.why, f.old, f.new) for f in of_request(old, new)] == [
+        (
+            "`if` is another",
+            {"if": {"minLength": 3}, keyword: {"maxLength": 5}},
+            {"if": {"minLength": 3}, keyword: {"maxLength": 6}},
+        )
+    ] * 2
+
+
 def test_lists_that_are_sets_have_no_order_in_them() -> None:
     """Of mixed types too."""
     old = {"type": ["string", "null"], "enum": ["a", 1, None], "required": ["a", "b"]}
