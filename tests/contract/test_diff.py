@@ -380,6 +380,33 @@ def test_a_changed_alternative_is_told_within_it() -> None:
     ]
 
 
+def test_an_alternative_that_is_gone_is_told_beside_one_that_changed() -> None:
+    """The one that changed is set against what it became, and the others against nothing."""
+    cat, dog, bird = (obj(("kind",), kind={"const": kind}) for kind in ("cat", "dog", "bird"))
+    tamed = obj(("kind", "name"), kind={"const": "dog"}, name=STRING)
+    found = of_request({"oneOf": [cat, dog, bird]}, {"oneOf": [tamed]})
+    assert [(finding.where.removeprefix(WHERE), finding.why) for finding in found] == [
+        (" request body", "an alternative for an object is gone"),
+        (" request body.name", "is required now"),
+        (" request body.name", "a new property"),
+    ]
+
+
+def test_words_are_compared_in_every_schema_below() -> None:
+    """Of properties, of items by their place or not, of further properties."""
+    one, other = ({"type": "string", "description": said} for said in ("d", "e"))
+    for where, wrap in (
+        (".p", lambda schema: obj(p=schema)),
+        ("[]", lambda schema: {"type": "array", "items": schema}),
+        ("[0]", lambda schema: {"type": "array", "prefixItems": [schema]}),
+        (".*", lambda schema: {"type": "object", "additionalProperties": schema}),
+        ("", lambda schema: {"anyOf": [schema, INTEGER]}),
+    ):
+        (found,) = of_request(wrap(one), wrap(other))
+        assert found.where == f"{WHERE} request body{where}"
+        assert (found.why, found.old, found.new) == ("`description` reads differently", "d", "e")
+
+
 def test_listed_values_are_held_against_limits() -> None:
     """Those that do not fit are lost, and no other."""
     found = of_request({"enum": ["a", "abc"]}, {"type": "string", "maxLength": 2})
