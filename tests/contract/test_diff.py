@@ -380,6 +380,33 @@ def test_a_changed_alternative_is_told_within_it() -> None:
     ]
 
 
+def test_an_alternative_that_is_gone_is_told_beside_one_that_changed() -> None:
+    """The one that changed is set against what it became, and the others against nothing."""
+    cat, dog, bird = (obj(("kind",), kind={"const": kind}) for kind in ("cat", "dog", "bird"))
+    tamed = obj(("kind", "name"), kind={"const": "dog"}, name=STRING)
+    found = of_request({"oneOf": [cat, dog, bird]}, {"oneOf": [tamed]})
+    assert [(finding.where.removeprefix(WHERE), finding.why) for finding in found] == [
+        (" request body", "an alternative for an object is gone"),
+        (" request body.name", "is required now"),
+        (" request body.name", "a new property"),
+    ]
+
+
+def test_words_are_compared_in_every_schema_below() -> None:
+    """Of properties, of items by their place or not, of further properties."""
+    one, other = ({"type": "string", "description": said} for said in ("d", "e"))
+    for where, wrap in (
+        (".p", lambda schema: obj(p=schema)),
+        ("[]", lambda schema: {"type": "array", "items": schema}),
+        ("[0]", lambda schema: {"type": "array", "prefixItems": [schema]}),
+        (".*", lambda schema: {"type": "object", "additionalProperties": schema}),
+        ("", lambda schema: {"anyOf": [schema, INTEGER]}),
+    ):
+        (found,) = of_request(wrap(one), wrap(other))
+        assert found.where == f"{WHERE} request body{where}"
+        assert (found.why, found.old, found.new) == ("`description` reads differently", "d", "e")
+
+
 def test_listed_values_are_held_against_limits() -> None:
     """Those that do not fit are lost, and no other."""
     found = of_request({"enum": ["a", "abc"]}, {"type": "string", "maxLength": 2})
@@ -588,6 +615,46 @@ def test_a_change_in_a_schema_that_is_only_told_apart_is_seen(
     for inner in (old, new):
         same = [{"type": type_name, keyword: {**inner, "description": said}} for said in ("d", "e")]
         assert of_request(*same, schemas=SCHEMAS) == []
+
+
+@pytest.mark.parametrize(
+    "keyword",
+    [
+        "additionalProperties", "contains", "contentSchema", "else", "if", "items", "not",
+        "propertyNames", "then", "unevaluatedItems", "unevaluatedProperties",
+        "allOf", "anyOf", "oneOf", "prefixItems",
+        "dependentSchemas", "patternProperties", "properties",
+    ],
+)  # fmt: skip
+def test_every_keyword_is_followed_to_the_component_behind_it(keyword: str) -> None:
+    """In a schema that is only told apart: what it is called there means nothing."""
+    inner: Any = ref("Inner")
+    if keyword in ("allOf", "anyOf", "oneOf", "prefixItems"):
+        inner = [inner]
+    elif keyword in ("dependentSchemas", "patternProperties", "properties"):
+        inner = {"a": inner}
+    body = {"type": "array", "contains": {keyword: inner}}
+    old = speech(body, schemas={"Inner": {"type": "string", "maxLength": 1}})
+    new = speech(body, schemas={"Inner": {"type": "string", "maxLength": 2}})
+    assert told(findings(old, new)) == [
+        ("BREAKING", "narrowing", "request body"),
+        ("ADDITIVE", "widening", "request body"),
+    ]
+    assert findings(old, json.loads(json.dumps(old).replace("Inner", "Other"))) == []
+
+
+@pytest.mark.parametrize("keyword", ["then", "else"])
+def test_both_ways_of_an_if_are_compared(keyword: str) -> None:
+    """Each says what holds."""
+    condition = {"type": "string", "if": {"minLength": 3}}
+    old, new = ({**condition, keyword: {"maxLength": most}} for most in (5, 6))
+    assert [(f.why, f.old, f.new) for f in of_request(old, new)] == [
+        (
+            "`if` is another",
+            {"if": {"minLength": 3}, keyword: {"maxLength": 5}},
+            {"if": {"minLength": 3}, keyword: {"maxLength": 6}},
+        )
+    ] * 2
 
 
 def test_lists_that_are_sets_have_no_order_in_them() -> None:
