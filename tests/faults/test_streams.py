@@ -13,6 +13,7 @@ import wave
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -677,7 +678,11 @@ def test_a_wav_begins_with_a_header_and_goes_on_with_the_samples_as_they_come(
 )
 def test_other_programs_read_the_wav(connect: Connect, encoding: str, subtype: str) -> None:
     samples = bytes(range(8)) * 100
-    options = {"voice": "friendly sidekick", "response_encoding": encoding, "sample_rate": 8000}
+    options: dict[str, Any] = {
+        "voice": "friendly sidekick",
+        "response_encoding": encoding,
+        "sample_rate": 8000,
+    }
     with FaultServer(a_stream(event(samples[:8]), event(samples[8:]), DONE)) as server:
         listener = Listener(connect(server.url), model="cartesia/sonic", **options)
         listener.wav()
