@@ -7,7 +7,7 @@ import logging
 import pickle
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -106,7 +106,16 @@ def test_no_failure_shows_the_key(connect: Connect, way: str, logs: Callable[[],
     assert "A secret text." not in told
 
 
+@pytest.fixture
+def _ctrl_c() -> Iterator[None]:
+    """Ctrl-C raises, even where SIGINT is ignored, as it is in a shell's background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs a signal to one thread")
+@pytest.mark.usefixtures("_ctrl_c")
 @pytest.mark.parametrize("is_stream", [False, True], ids=["call", "stream"])
 def test_an_interruption_does_not_show_it_either(is_stream: bool) -> None:
     def interrupt(peer: Peer) -> None:
