@@ -119,9 +119,19 @@ def _decode_async_case(size: int, of_raw: float) -> Case:
         f"The same, async, {_short(size)}",
         "cpu_s",
         "MB/s",
-        _decoding(size, "iter_raw httpx facade", "decode_async"),
-        (Bound("facade", of_raw, "iter_raw", is_least=True),),
+        _decoding(size, "iter_raw httpx facade", "decode_async")
+        | {"facade, sync": _decoding(size, "facade")["facade"]},
+        (
+            Bound("facade", of_raw, "iter_raw", is_least=True),
+            Bound("facade", 0.8, "facade, sync", is_least=True),
+        ),
     )
+
+
+def _decoding_after(size: int, before: int) -> tuple[str, ...]:
+    _, name, url, megabytes = _decoding(size, "facade")["facade"]
+    other = _decoding(before, "facade")["facade"][2]
+    return ("decode_after", name, other, url, megabytes)
 
 
 def _concurrent_case(name: str, delay_ms: int, count: int, contenders: str) -> Case:
@@ -129,7 +139,7 @@ def _concurrent_case(name: str, delay_ms: int, count: int, contenders: str) -> C
     url = f"{{url}}/whole/4096/{delay_ms}"
     runs = _runs("concurrent", contenders, url, count)
     bounds = [
-        Bound("facade", 0.95, "httpx", is_least=True),
+        Bound("facade", 0.95 if delay_ms else 4, "httpx", is_least=True),
         Bound("facade", 0, figure="connections", unit="new connections once warm"),
         Bound("facade+aiohttp", 0, figure="connections", unit="new connections once warm"),
     ]
@@ -153,6 +163,7 @@ _GENERATED_BUILT = (
     "from together_openapi.api.audio import audio_speech; "
     "AuthenticatedClient(base_url='{url}', token='key').get_httpx_client()"
 )
+_FACADE_BUILT = "import facade; facade.SpeechClient('key', base_url='{url}')"
 # 10 µs and 25 µs on a machine on which json.dumps takes 1.4 µs.
 _DICTIONARY = "times json.dumps of a small dictionary"
 _SMALL_AND_LARGE = ("{url}/whole/4096/0", "{url}/whole/104857600/0")
@@ -170,9 +181,15 @@ CASES = (
             "generated": ("-c", _GENERATED_BUILT),
             "together": ("-c", "import together; together.Together(api_key='key')"),
             "openai": ("-c", "import openai; openai.OpenAI(api_key='key')"),
-            "facade": ("-c", "import facade; facade.SpeechClient('key', base_url='{url}')"),
+            "facade": ("-c", _FACADE_BUILT),
+            "httpx, async": ("-c", _HTTPX_BUILT.replace("Client", "AsyncClient")),
+            "facade, async": ("-c", _FACADE_BUILT.replace("SpeechClient", "AsyncSpeechClient")),
         },
-        (Bound("facade", 1.6, "httpx"), Bound("facade", 0.45, "together")),
+        (
+            Bound("facade", 1.4, "httpx"),
+            Bound("facade", 0.45, "together"),
+            Bound("facade, async", 1.4, "httpx, async"),
+        ),
         # Starting a process takes now this long, now that.
         rounds=11,
     ),
@@ -181,8 +198,13 @@ CASES = (
         "A call of 4 KB, sync, CPU",
         "cpu_s",
         "µs",
-        _runs("call", "httpx generated together openai facade", "{url}/whole/4096/0", 500),
-        (Bound("facade", 1.2, "httpx"), Bound("facade", 0.75, "together")),
+        _runs("call", "httpx generated together openai facade", "{url}/whole/4096/0", 500)
+        | {"httpx, absolute URL": ("call", "httpx-absolute", "{url}/whole/4096/0", "500")},
+        (
+            Bound("facade", 0.8, "httpx"),
+            Bound("facade", 0.8, "httpx, absolute URL"),
+            Bound("facade", 0.75, "together"),
+        ),
     ),
     Case(
         "call-1mb",
@@ -222,12 +244,20 @@ CASES = (
     ),
     _concurrent_case("concurrent-50ms", 50, 300, "httpx openai facade facade+aiohttp facade+http2"),
     Case(
+        "concurrent-50ms-cpu",
+        "The same, CPU of a call",
+        "cpu_s",
+        "µs",
+        _runs("concurrent", "httpx facade", "{url}/whole/4096/50", 2000),
+        (Bound("facade", 0.62, "httpx"),),
+    ),
+    Case(
         "first-audio",
         "First byte of the answer on the wire to first audio at the caller",
         "wall_s",
         "µs",
         _runs("first_audio", _FIRST, "{url}/first/4096/0", 150),
-        (Bound("facade", 1.1, "httpx"),),
+        (Bound("facade", 0.8, "httpx"),),
     ),
     Case(
         "first-audio-later",
@@ -242,7 +272,15 @@ CASES = (
         "wall_s",
         "µs",
         _runs("first_audio_async", _FIRST, "{url}/first/4096/0", 150),
-        (Bound("facade", 1.1, "httpx"),),
+        (Bound("facade", 0.8, "httpx"),),
+    ),
+    Case(
+        "first-audio-paced",
+        "50 paced streams at once, async: from asking to first audio, 99th percentile",
+        "wall_s",
+        "ms",
+        _runs("first_audio_paced", "httpx facade", "{url}/paced/4096/20", 500),
+        (Bound("facade", 1, "httpx"),),
     ),
     _decode_case(4096, 0.6, 4),
     _decode_case(32 * 1024, 0.42, 3.3),
@@ -254,6 +292,17 @@ CASES = (
         {
             "facade, 8 MB": _decoding(8 * 1024 * 1024, "facade")["facade"],
             "facade, 32 KB": _decoding(32 * 1024, "facade")["facade"],
+        },
+        (Bound("facade, 8 MB", 0.75, "facade, 32 KB", is_least=True),),
+    ),
+    Case(
+        "decode-8mb-later",
+        "The same, in a process that has decoded events of both sizes before",
+        "cpu_s",
+        "MB/s",
+        {
+            "facade, 8 MB": _decoding_after(8 * 1024 * 1024, 32 * 1024),
+            "facade, 32 KB": _decoding_after(32 * 1024, 8 * 1024 * 1024),
         },
         (Bound("facade, 8 MB", 0.75, "facade, 32 KB", is_least=True),),
     ),

@@ -13,8 +13,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -92,6 +93,19 @@ def decode_async(contender: str, url: str, megabytes: float) -> dict[str, float]
     return asyncio.run(work())
 
 
+def decode_after(contender: str, before: str, url: str, megabytes: float) -> dict[str, float]:
+    """CPU seconds for a megabyte of streamed audio, in a process that has decoded other streams."""
+    client, other = CONTENDERS[contender](url, None), CONTENDERS[contender](before, None)
+    for warming in (client, other, client, other):
+        for _ in warming.stream():
+            pass
+    server = Server(url)
+    start = Time()
+    for _ in client.stream():
+        pass
+    return start.spent(megabytes) | server.spent()
+
+
 def first_audio(contender: str, url: str, count: int) -> dict[str, float]:
     """Seconds from the server's writing the first event to the audio in the caller's hands."""
     client = CONTENDERS[contender](url, None)
@@ -123,6 +137,35 @@ def first_audio_async(contender: str, url: str, count: int) -> dict[str, float]:
         server.spent()
         await client.close()
         return _median_wait(had_ns, server.sent_ns)
+
+    return asyncio.run(work())
+
+
+def first_audio_paced(contender: str, url: str, count: int) -> dict[str, float]:
+    """Seconds from asking to the audio in the caller's hands, which 1 in 100 streams exceeds."""
+
+    async def work() -> dict[str, float]:
+        client = ASYNC_CONTENDERS[contender](url)
+
+        async def some_streams(number: int) -> list[float]:
+            waits = []
+            for _ in range(number):
+                start = time.perf_counter()
+                stream = client.stream()
+                await anext(stream)
+                waits.append(time.perf_counter() - start)
+                async for _ in stream:
+                    pass
+            return waits
+
+        async def all_streams(number: int) -> list[float]:
+            tasks = (some_streams(number // _IN_FLIGHT) for _ in range(_IN_FLIGHT))
+            return list(chain.from_iterable(await asyncio.gather(*tasks)))
+
+        await all_streams(_IN_FLIGHT)
+        waits = await all_streams(count)
+        await client.close()
+        return {"wall_s": quantiles(waits, n=100)[-1]}
 
     return asyncio.run(work())
 
@@ -371,9 +414,11 @@ _WHAT: dict[str, Callable[..., dict[str, float]]] = {
         call,
         concurrent,
         decode,
+        decode_after,
         decode_async,
         first_audio,
         first_audio_async,
+        first_audio_paced,
         growth,
         growth_async,
         mix,

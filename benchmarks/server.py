@@ -5,6 +5,7 @@ The first parts of a request's path say what to answer; what follows them is the
     /whole/BYTES/DELAY_MS   a WAV file
     /events/BYTES/COUNT     a stream of so many events, each with so many bytes of audio
     /first/BYTES/LEAD_MS    a stream of one event, its head so many milliseconds ahead of it
+    /paced/BYTES/MS         a stream of ten events, so many milliseconds apart
     /stats                  what the server has done since it was asked last
 """
 
@@ -31,6 +32,7 @@ _END = b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
 _PIECE_BYTES = 256 * 1024
 # After the first event of /first: the client has it in its hands by then.
 _REST_AFTER_S = 0.001
+_PACED_EVENTS = 10
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 
 
@@ -101,6 +103,9 @@ class Connection(asyncio.Protocol):
                 self._is_busy = True
                 self._pieces = _stream(int(size), int(number))
                 self._pump()
+            elif kind == "paced":
+                self._write(_STREAM_HEAD)
+                self._send_paced(int(size), int(number) / 1000, _PACED_EVENTS)
             else:
                 self._send_first(int(size), int(number))
 
@@ -151,6 +156,13 @@ class Connection(asyncio.Protocol):
         self._stats.sent_ns.append(time.perf_counter_ns())
         self._write(event)
         self._loop.call_later(_REST_AFTER_S, self._write, _END)
+
+    def _send_paced(self, size: int, apart_s: float, count: int) -> None:
+        if not count:
+            self._write(_END)
+            return
+        self._write(_events(size, 1))
+        self._loop.call_later(apart_s, self._send_paced, size, apart_s, count - 1)
 
     def _write(self, data: bytes) -> None:
         self._transport.write(data)

@@ -112,12 +112,15 @@ class SpeechFile:
         Raises:
             OSError: The file cannot be read.
         """
-        with self.path.open("rb") as file:
-            if os.fstat(file.fileno()).st_size == 0:
-                return None
-            with mmap(file.fileno(), 0, access=ACCESS_READ) as content:
-                # It is read as bytes are, piece by piece, and never held.
-                return duration_s(cast("bytes", content), self.format)
+        if not self.path.stat().st_size:
+            # A pipe or a device, or a file that somebody has emptied.
+            return None
+        with (
+            self.path.open("rb") as file,
+            # It is read as bytes are, piece by piece, and never held.
+            mmap(file.fileno(), 0, access=ACCESS_READ) as content,
+        ):
+            return duration_s(cast("bytes", content), self.format)
 
 
 def check_save_path(path: str | os.PathLike[str], form: AudioFormat) -> Path:

@@ -18,6 +18,7 @@ from facade import (
     APIStatusError,
     AsyncSpeechClient,
     InvalidRequestError,
+    RetryPolicy,
     SpeechClient,
     SpeechError,
     Timeouts,
@@ -142,6 +143,14 @@ def test_an_interruption_does_not_show_it_either(is_stream: bool) -> None:
         assert server.saw_close()
     assert_no_key(caught.value)
     assert_no_frames_of_httpx(caught.value)
+
+
+@pytest.mark.parametrize("shift", range(0, len(KEY), 5))
+def test_excerpt_that_ends_inside_the_key_shows_no_part_of_it(connect: Connect, shift: int) -> None:
+    with FaultServer(answer(500, b"x" * (200 - shift) + ECHO * 2)) as server:
+        with pytest.raises(SpeechError) as caught:
+            connect(server.url, retry=RetryPolicy(attempts=1)).synthesize()
+        assert KEY[:6] not in str(caught.value)
 
 
 def test_echoed_key_is_replaced_and_the_rest_is_kept(connect: Connect) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from facade import (
     APIConnectionError,
+    APIError,
     BadRequestError,
     InternalServerError,
     RetryPolicy,
@@ -39,6 +40,7 @@ def lines(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
         (answer(200, SPEECH, {"x-request-id": "r1"}), None, f"200, request id r1, {len(SPEECH)}"),
         (answer(200, SPEECH), None, f"200, request id None, {len(SPEECH)}"),
         (answer(400, b"no", {"x-request-id": "r2"}), BadRequestError, "400, request id r2, 2"),
+        (answer(200, b'{"error": "no"}'), APIError, "200, request id None, 15"),
         (
             then(answer(200, b"R", length=9), Peer.close),
             APIConnectionError,

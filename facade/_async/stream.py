@@ -4,7 +4,7 @@ import os
 import sys
 import warnings
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,6 +22,10 @@ from facade.audio import (
 from facade.errors import APIConnectionError, SpeechError
 from facade.formats import AudioFormat
 
+# Readers take it for "to the end of the file".
+_UNKNOWN_SIZE = 0xFFFFFFFF
+_AS_WAV = "taken as WAV"
+
 
 class AsyncSpeechStream:
     """Speech while it is being spoken: an iterator of `bytes`, each of whole samples.
@@ -30,7 +34,7 @@ class AsyncSpeechStream:
     end closes the connection if the stream was left early. Without one, the request is sent when
     the first samples are asked for, and a stream that is left early must be closed by hand.
 
-    Iterate over it, or `save` it, or `read` it whole: one of the three, once.
+    Iterate over it, or `save` it, or `read` it whole, or take it as `wav`: one of the four, once.
     """
 
     def __init__(
@@ -102,7 +106,7 @@ class AsyncSpeechStream:
                 await self._opened()
                 if has_header:
                     # The size is not known yet; a file that cannot be rewound keeps "to the end".
-                    file.write(header_for(self._format, 0xFFFFFFFF))
+                    file.write(header_for(self._format, _UNKNOWN_SIZE))
                 while (piece := await self._next()) is not None:
                     file.write(piece)
                 if has_header:
@@ -133,6 +137,32 @@ class AsyncSpeechStream:
         finally:
             await self.aclose()
         return SpeechAudio(b"".join(pieces), self._format, self.request_id)
+
+    async def wav(self) -> AsyncIterator[bytes]:
+        """Wait for the first audio, and return an iterator of `bytes` that together are a WAV file.
+
+        This is for what plays the audio while it is being spoken, such as a web page: pass it to
+        `StreamingResponse` or `Response` with the media type `audio/wav`. The header comes with the
+        first samples. Its sizes are 0xFFFFFFFF, which readers take for "to the end of the file".
+
+        What fails before the first audio is raised here, while a web application can still answer
+        with a status of its own; what fails later is raised by the iterator.
+
+        The stream closes at its end, by `aclose` (also the iterator's), or else when Python
+        collects the iterator. A block that the stream is entered in closes it too, so it must not
+        end before the audio does.
+
+        Returns:
+            The iterator.
+
+        Raises:
+            InvalidRequestError: Not enough is known of the samples for a header; nothing was sent.
+            SpeechError: The stream failed, or its audio has been taken already.
+        """
+        header = header_for(self._format, _UNKNOWN_SIZE)
+        self._take(_AS_WAV)
+        await self._opened()
+        return _AsyncWav(self, header)
 
     async def aclose(self) -> None:
         """Close the connection, if the stream has not come to its end."""
@@ -176,7 +206,9 @@ class AsyncSpeechStream:
         if reader is not None and not reader.is_over:
             reader.exchange.hang_up()
             self._lost.append(reader)
-            warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
+            # What a web framework was handed, it drops when its client has gone.
+            if self._use != _AS_WAV:
+                warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
 
     async def _opened(self) -> AsyncAudioReader:
         if self._reader is None:
@@ -205,3 +237,22 @@ class AsyncSpeechStream:
                 "again, or keep what read() returns"
             )
         self._use = use
+
+
+class _AsyncWav:
+    """A stream as the pieces of a WAV file."""
+
+    def __init__(self, stream: AsyncSpeechStream, header: bytes) -> None:
+        self._stream = stream
+        self._header = header
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = await anext(self._stream)
+        header, self._header = self._header, b""
+        return header + piece
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()

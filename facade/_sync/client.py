@@ -56,11 +56,13 @@ class SpeechClient:
     any number of threads; an `SpeechClient` belongs to one event loop. Close it when done, or
     use it in a `with` (`with`) block.
 
-    A call is tried again when no connection could be made, and on the statuses 429, 500, 502, 503,
-    504 and 520 to 530: 3 attempts within 60 seconds by default, after the wait that the service
-    names or else after 0.5 to 1 s, 1 to 1.5 s, and so on. What may have been processed, and so
-    billed, is not sent again. `RetryPolicy` changes this; its defaults may change in a minor
-    version.
+    A call that fails is tried again where its request cannot have reached the service, where the
+    service says that it has not begun with it (429, 503, HTTP/2's REFUSED_STREAM), and where the
+    service says that it has failed (500, 502, 504, 520 to 530): such a call may be billed twice. It
+    is not where the answer came late or was lost on its way, nor after a stream's first audio. By
+    default there are 3 attempts within 60 seconds, after the wait that the service names or else
+    after 0.5 to 1 s, 1 to 1.5 s, and so on. `RetryPolicy` has the whole rule and its reasons, and
+    changes it; its defaults may change in a minor version.
 
     Args:
         api_key: The key. By default the environment variable `TOGETHER_API_KEY`.

@@ -5,7 +5,7 @@ import os
 import sys
 import warnings
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,6 +23,10 @@ from facade.audio import (
 from facade.errors import APIConnectionError, SpeechError
 from facade.formats import AudioFormat
 
+# Readers take it for "to the end of the file".
+_UNKNOWN_SIZE = 0xFFFFFFFF
+_AS_WAV = "taken as WAV"
+
 
 class SpeechStream:
     """Speech while it is being spoken: an iterator of `bytes`, each of whole samples.
@@ -31,7 +35,7 @@ class SpeechStream:
     end closes the connection if the stream was left early. Without one, the request is sent when
     the first samples are asked for, and a stream that is left early must be closed by hand.
 
-    Iterate over it, or `save` it, or `read` it whole: one of the three, once.
+    Iterate over it, or `save` it, or `read` it whole, or take it as `wav`: one of the four, once.
     """
 
     def __init__(
@@ -103,7 +107,7 @@ class SpeechStream:
                 self._opened()
                 if has_header:
                     # The size is not known yet; a file that cannot be rewound keeps "to the end".
-                    file.write(header_for(self._format, 0xFFFFFFFF))
+                    file.write(header_for(self._format, _UNKNOWN_SIZE))
                 while (piece := self._next()) is not None:
                     file.write(piece)
                 if has_header:
@@ -134,6 +138,32 @@ class SpeechStream:
         finally:
             self.close()
         return SpeechAudio(b"".join(pieces), self._format, self.request_id)
+
+    def wav(self) -> Iterator[bytes]:
+        """Wait for the first audio, and return an iterator of `bytes` that together are a WAV file.
+
+        This is for what plays the audio while it is being spoken, such as a web page: pass it to
+        `StreamingResponse` or `Response` with the media type `audio/wav`. The header comes with the
+        first samples. Its sizes are 0xFFFFFFFF, which readers take for "to the end of the file".
+
+        What fails before the first audio is raised here, while a web application can still answer
+        with a status of its own; what fails later is raised by the iterator.
+
+        The stream closes at its end, by `close` (also the iterator's), or else when Python
+        collects the iterator. A block that the stream is entered in closes it too, so it must not
+        end before the audio does.
+
+        Returns:
+            The iterator.
+
+        Raises:
+            InvalidRequestError: Not enough is known of the samples for a header; nothing was sent.
+            SpeechError: The stream failed, or its audio has been taken already.
+        """
+        header = header_for(self._format, _UNKNOWN_SIZE)
+        self._take(_AS_WAV)
+        self._opened()
+        return _Wav(self, header)
 
     def close(self) -> None:
         """Close the connection, if the stream has not come to its end."""
@@ -177,7 +207,9 @@ class SpeechStream:
         if reader is not None and not reader.is_over:
             reader.exchange.hang_up()
             self._lost.append(reader)
-            warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
+            # What a web framework was handed, it drops when its client has gone.
+            if self._use != _AS_WAV:
+                warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
 
     def _opened(self) -> AudioReader:
         if self._reader is None:
@@ -206,3 +238,22 @@ class SpeechStream:
                 "again, or keep what read() returns"
             )
         self._use = use
+
+
+class _Wav:
+    """A stream as the pieces of a WAV file."""
+
+    def __init__(self, stream: SpeechStream, header: bytes) -> None:
+        self._stream = stream
+        self._header = header
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        piece = next(self._stream)
+        header, self._header = self._header, b""
+        return header + piece
+
+    def close(self) -> None:
+        self._stream.close()

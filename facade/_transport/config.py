@@ -9,7 +9,7 @@ import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import httpx
 
@@ -19,8 +19,11 @@ from facade.errors import InvalidRequestError
 
 DEFAULT_BASE_URL = "https://api.together.ai/v1"
 DEFAULT_MAX_AUDIO_BYTES = 256 * 1024 * 1024
+KEYS_URL = "https://api.together.ai/settings/api-keys"
 _TOGETHER_HOSTS = ("api.together.ai", "api.together.xyz")
 _LONGEST_S = 1_000_000.0
+
+_Error = TypeVar("_Error", bound=BaseException)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,26 +107,42 @@ class Config:
         """Check what a client is built with; what is `None` comes from the environment.
 
         Raises:
-            InvalidRequestError: Naming what is wrong. The key is never in it.
+            InvalidRequestError: Naming what is wrong. Neither the key nor a password is in it, nor
+                among the local variables of its traceback.
         """
-        if type(max_audio_bytes) is not int or max_audio_bytes < 1:
-            raise InvalidRequestError(
-                f"must be a number of bytes from 1, not {max_audio_bytes!r}",
-                param="max_audio_bytes",
+        outer = sys.exception()
+        try:
+            if type(max_audio_bytes) is not int or max_audio_bytes < 1:
+                raise InvalidRequestError(
+                    f"must be a number of bytes from 1, not {max_audio_bytes!r}",
+                    param="max_audio_bytes",
+                )
+            for param, value, kind in (
+                ("timeouts", timeouts, Timeouts),
+                ("retry", retry, RetryPolicy),
+            ):
+                if not isinstance(value, kind):
+                    raise InvalidRequestError(
+                        f"must be {kind.__name__}, not {value!r}", param=param
+                    )
+            return cls(
+                key=_key(key),
+                base_url=_base_url(base_url, insecure_hosts),
+                timeouts=timeouts,
+                retry=retry,
+                max_audio_bytes=max_audio_bytes,
+                validate_voices=validate_voices,
+                headers=_headers(headers),
+                httpx_args=_httpx_args(httpx_args),
             )
-        for param, value, kind in (("timeouts", timeouts, Timeouts), ("retry", retry, RetryPolicy)):
-            if not isinstance(value, kind):
-                raise InvalidRequestError(f"must be {kind.__name__}, not {value!r}", param=param)
-        return cls(
-            key=_key(key),
-            base_url=_base_url(base_url, insecure_hosts),
-            timeouts=timeouts,
-            retry=retry,
-            max_audio_bytes=max_audio_bytes,
-            validate_voices=validate_voices,
-            headers=_headers(headers),
-            httpx_args=_httpx_args(httpx_args),
-        )
+        except InvalidRequestError as error:
+            refusal = without_frames(error, outer)
+        # A debugger shows the local variables of this frame too.
+        del base_url, headers, httpx_args
+        try:
+            raise refusal
+        finally:
+            del refusal, outer
 
     @property
     def has_own_transport(self) -> bool:
@@ -138,43 +157,72 @@ class Config:
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def without_frames(error: _Error, outer: BaseException | None) -> _Error:
+    """Take away the frames that an exception, and what it came from since `outer`, came through.
+
+    Their local variables may hold passwords, and debuggers and error trackers show them.
+    """
+    seen: BaseException | None = error
+    while seen is not None and seen is not outer:
+        seen.__traceback__ = None
+        seen = seen.__cause__ or seen.__context__
+    return error
+
+
 def _key(given: Secret | None) -> Secret:
     """Return the key. No message names it, and no local of this function shows it."""
     key = Secret(os.environ.get("TOGETHER_API_KEY", "")) if given is None else given
     if not key.strip():
         raise InvalidRequestError(
-            "is empty, or no string; pass it, or set the environment variable TOGETHER_API_KEY",
+            f"is {'not set' if given is None else 'empty, or no string'}; pass it, or set the "
+            f"environment variable TOGETHER_API_KEY; {KEYS_URL} has yours",
             param="api_key",
         )
+    named = "TOGETHER_API_KEY " if given is None else ""
     if key.strip() != key:
-        raise InvalidRequestError("has a space or a line end around it; strip it", param="api_key")
+        raise InvalidRequestError(
+            f"{named}has a space or a line end around it; strip it", param="api_key"
+        )
     if any(not "!" <= character <= "~" for character in key):
         raise InvalidRequestError(
-            "has a character in it that is no printable ASCII character, or a space; "
+            f"{named}has a character in it that is no printable ASCII character, or a space; "
             "was it copied whole?",
             param="api_key",
         )
     return key
 
 
+# Elsewhere an @ belongs to a password, or to what is left of one that has a / ? or # in it.
+_AT_IN_PATH = re.compile(r"https?://(\[[^]@]*\]|[^]/?#@:\\[]*)(:[0-9]*)?/[^?#]*", re.IGNORECASE)
+
+
 def _base_url(given: str | None, insecure_hosts: Collection[str]) -> httpx.URL:
     param = "base_url"
-    text = os.environ.get("TOGETHER_BASE_URL") or DEFAULT_BASE_URL if given is None else given
-    if not isinstance(text, str):
-        raise InvalidRequestError(f"must be a string, not {text!r}", param=param)
-    if re.search(r"//[^/?#]*@", text):
+    if given is None:
+        text = os.environ.get("TOGETHER_BASE_URL", "").strip() or DEFAULT_BASE_URL
+        shown = f"TOGETHER_BASE_URL={text!r}"
+    elif isinstance(given, str):
+        text = given.strip()
+        shown = repr(text)
+    else:
+        raise InvalidRequestError(f"must be a string, not {type(given).__name__}", param=param)
+    if "@" in text and not _AT_IN_PATH.fullmatch(text):
         # It may hold a password, so it is not repeated.
-        raise InvalidRequestError("must not hold a user name or password", param=param)
+        raise InvalidRequestError(
+            "must not hold a user name or password, nor an @ outside its path", param=param
+        )
+    if any(map(str.isspace, text)):
+        raise InvalidRequestError(f"{shown} has a space or a line end in it", param=param)
     try:
         url = httpx.URL(text)
     except httpx.InvalidURL as error:
-        raise InvalidRequestError(f"{text!r} is no URL: {error}", param=param) from error
+        raise InvalidRequestError(f"{shown} is no URL: {error}", param=param) from error
     if url.scheme not in ("http", "https") or not url.host:
-        raise InvalidRequestError(f"{text!r} is no http(s) URL", param=param)
+        raise InvalidRequestError(f"{shown} is no http(s) URL", param=param)
     if url.port is not None and not 0 < url.port < 65536:
-        raise InvalidRequestError(f"{text!r} has a port that there is not", param=param)
+        raise InvalidRequestError(f"{shown} has a port that there is not", param=param)
     if "?" in text or "#" in text:
-        raise InvalidRequestError(f"{text!r} must end after its path", param=param)
+        raise InvalidRequestError(f"{shown} must end after its path", param=param)
     if isinstance(insecure_hosts, str):
         # `in` would take any part of the name for the name.
         raise InvalidRequestError(
@@ -182,7 +230,7 @@ def _base_url(given: str | None, insecure_hosts: Collection[str]) -> httpx.URL:
         )
     if url.scheme == "http" and not is_loopback(url.host) and url.host not in insecure_hosts:
         raise InvalidRequestError(
-            f"{text!r} would send key and text in the clear; use https, or name the host in "
+            f"{shown} would send key and text in the clear; use https, or name the host in "
             f"insecure_hosts=({url.host!r},)",
             param=param,
         )

@@ -32,6 +32,8 @@ _NOTHING_SENT = (
 _CLOSED_EARLY = ("Server disconnected without", "peer closed connection without")
 # What a proxy answers to CONNECT for troubles that pass.
 _PASSING_AT_A_PROXY = ("502", "503", "504")
+# So much of a key may stand anywhere by chance.
+_LEAST_BEGUN = 4
 # RFC 9113, section 7: the stream was refused before anything was done for it.
 _REFUSED_STREAM = 7
 
@@ -126,6 +128,11 @@ def redact(text: str, key: str) -> str:
         text = text.replace(key, "[secret]")
     if "\\" in text:
         text = re.sub("".join(map(_spellings, key)), "[secret]", text)
+    # An excerpt may end inside of it.
+    rest = text.rstrip(" …")
+    for size in range(len(key) - 1, _LEAST_BEGUN, -1):
+        if rest.endswith(key[:size]):
+            return rest[:-size] + "[secret]" + text[len(rest) :]
     return text
 
 

@@ -73,10 +73,16 @@ class Stream(httpcore.AsyncNetworkStream):
         self._is_ready = tls_layers == 0
         self._process = os.getpid()
         self._early: bytes | None = None
+        # The head of a request, until it goes out together with what follows it.
+        self._head: bytes | None = None
+        self._is_asking = False
         self.end: AnswerEnd | None = None
 
     async def read(self, max_bytes: int, timeout: Any = None) -> bytes:  # noqa: ASYNC109
         call: Call = timeout
+        if self._head is not None:
+            await self._flush(b"", call)
+        self._is_asking = False
         if self._early is not None:
             data, self._early = self._early, None
         else:
@@ -102,18 +108,25 @@ class Stream(httpcore.AsyncNetworkStream):
 
     async def write(self, buffer: bytes, timeout: Any = None) -> None:  # noqa: ASYNC109
         call: Call = timeout
-        if not buffer:
-            return
         if not self._is_ready:
             await self._send(buffer, call.connecting_s())
+        elif self._is_shared or self._is_asking:
+            await self._flush(buffer, call)
+        else:
+            self._is_asking, self._head = True, buffer
+            self.end = AnswerEnd()
+
+    async def _flush(self, buffer: bytes, call: Call) -> None:
+        """Send a part of a request, together with its head where that is still here."""
+        if self._head is not None:
+            buffer, self._head = self._head + buffer, None
+        if not buffer:
             return
         call.request_sent = True
-        if not self._is_shared:
-            self.end = AnswerEnd()
         if len(buffer) <= _PIECE or self._is_shared:
             await self._send(buffer, call.writing_s())
-            return
-        await self._write_large(buffer, call)
+        else:
+            await self._write_large(buffer, call)
 
     async def _send(self, buffer: bytes, seconds: float) -> None:
         try:

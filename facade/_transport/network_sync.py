@@ -113,12 +113,18 @@ class Stream(httpcore.NetworkStream):
         self._is_ready = tls_layers == 0
         self._process = os.getpid()
         self._early: bytes | None = None
+        # The head of a request, until it goes out together with what follows it.
+        self._head: bytes | None = None
+        self._is_asking = False
         self.end: AnswerEnd | None = None
 
     def read(self, max_bytes: int, timeout: Any = None) -> bytes:
         call: Call = timeout
         if not self._is_ready:
             return self._stream.read(max_bytes, call.connecting_s())
+        if self._head is not None:
+            self._flush(b"", call)
+        self._is_asking = False
         if self._early is None:
             data = self._stream.read(max_bytes, call.reading_s())
         else:
@@ -134,10 +140,19 @@ class Stream(httpcore.NetworkStream):
         call: Call = timeout
         if not self._is_ready:
             self._stream.write(buffer, call.connecting_s())
+        elif self._is_shared or self._is_asking:
+            self._flush(buffer, call)
+        else:
+            self._is_asking, self._head = True, buffer
+            self.end = AnswerEnd()
+
+    def _flush(self, buffer: bytes, call: Call) -> None:
+        """Send a part of a request, together with its head where that is still here."""
+        if self._head is not None:
+            buffer, self._head = self._head + buffer, None
+        if not buffer:
             return
         call.request_sent = True
-        if not self._is_shared:
-            self.end = AnswerEnd()
         if len(buffer) <= _PIECE:
             self._stream.write(buffer, call.writing_s())
             return

@@ -5,6 +5,7 @@ There is one address, so there is one way. What httpx works out for each request
 
 import functools
 import ssl
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import environ
@@ -13,7 +14,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from facade._transport.config import Config, is_loopback
+from facade._transport.config import Config, is_loopback, without_frames
 from facade.errors import InvalidRequestError
 
 # As httpx's own, but that a connection which was needed once is kept for as long as the others.
@@ -51,12 +52,24 @@ def route(config: Config) -> Route:
     Raises:
         InvalidRequestError: `httpx_args` has something that httpx does not know or cannot do.
     """
+    outer = sys.exception()
     try:
         return _route(config.base_url, **config.httpx_args)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+        cause = without_frames(error, outer)
+    try:
+        # Where httpx finds the password, it hides it itself.
+        if "@" in str(cause).replace("[secure]@", ""):
+            raise InvalidRequestError(
+                "httpx cannot be set up so; what it says may hold a proxy's password, and is not "
+                "repeated; does the proxy's address begin with 'http://'?",
+                param="httpx_args",
+            )
         raise InvalidRequestError(
-            f"httpx cannot be set up so: {error}", param="httpx_args"
-        ) from error
+            f"httpx cannot be set up so: {cause}", param="httpx_args"
+        ) from cause
+    finally:
+        del cause, outer
 
 
 def _route(

@@ -1,7 +1,7 @@
 """One way to use both kinds of stream."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ class Listener:
         self._speaker = speaker
         self.stream: SpeechStream | AsyncSpeechStream = speaker.client.stream(text, **options)
         self.pieces: list[bytes] = []
+        self._wav: Any = None
 
     def enter(self) -> "Listener":
         """Begin a `with` or `async with` block."""
@@ -39,7 +40,10 @@ class Listener:
 
     def hear(self) -> bytes | None:
         """Wait for the next samples; `None` at the end."""
-        piece = self._do(lambda stream: next(stream, None), _anext)
+        wav = self._wav
+        piece = self._do(
+            lambda stream: next(wav or stream, None), lambda stream: _anext(wav or stream)
+        )
         if piece is not None:
             self.pieces.append(piece)
         return piece
@@ -64,9 +68,22 @@ class Listener:
         """Call `read`."""
         return self._do(lambda stream: stream.read(), lambda stream: stream.read())
 
+    def wav(self) -> None:
+        """Call `wav`; from then on `hear` gives the pieces of the file."""
+        self._wav = self._do(lambda stream: stream.wav(), lambda stream: stream.wav())
+
     def close(self) -> None:
         """Call `close` or `aclose`."""
         self._do(lambda stream: stream.close(), lambda stream: stream.aclose())
+
+    def close_wav(self) -> None:
+        """Call that of what `wav` returned."""
+        wav = self._wav
+        self._do(lambda _: wav.close(), lambda _: wav.aclose())
+
+    def let_go(self) -> None:
+        """Forget the stream and what `wav` returned, and close neither."""
+        del self.stream, self._wav
 
     def _hear_all(self, stream: SpeechStream) -> None:
         with stream:
@@ -94,5 +111,5 @@ def run(speaker: Speaker, coroutine: Coroutine[Any, Any, _T]) -> _T:
     return runner.run(coroutine)
 
 
-async def _anext(stream: AsyncSpeechStream) -> bytes | None:
-    return await anext(stream, None)
+async def _anext(source: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(source, None)

@@ -1,5 +1,6 @@
 """Answers with status 200 that are not what was asked for, in whole or from some event on."""
 
+import json
 import os
 import struct
 import threading
@@ -12,6 +13,7 @@ from facade import (
     APIConnectionError,
     APIError,
     APIStatusError,
+    AuthenticationError,
     EmptyAudioError,
     MalformedStreamError,
     SpeechError,
@@ -204,6 +206,7 @@ def test_what_comes_in_place_of_a_stream_is_told_in_its_own_words(
 
 
 ECHO = KEY.encode()
+ESCAPED = "".join(f"\\u{ord(letter):04x}" for letter in KEY).encode()
 
 
 @pytest.mark.parametrize("before", [b"", event(b"ab")], ids=["first", "later"])
@@ -212,6 +215,7 @@ ECHO = KEY.encode()
     [
         b'data: {"error":"no such key: %b"}\n\n' % ECHO,
         b'data: {"error":"no such \xff key: %b"}\n\n' % ECHO,
+        b'data: {"error":"no such key: %b"}\n\n' % ESCAPED,
         b"event: error\ndata: %b\n\n" % ECHO,
         b"data: %b\n\n" % ECHO,
         b'data: {"type":"other","said":"\xff%b"}\n\n' % ECHO,
@@ -229,6 +233,33 @@ def test_a_key_that_is_sent_back_is_in_no_part_of_a_failure(
             with pytest.raises(SpeechError) as caught:
                 Listener(connect(server.url)).hear_all()
             assert_no_key(caught.value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"error":"no such key: %b"}' % ESCAPED,
+        json.dumps({"error": f"no such key: {KEY}"}).encode("utf-16"),
+    ],
+    ids=["escapes", "UTF-16"],
+)
+@pytest.mark.parametrize("status", [200, 401])
+def test_a_key_that_is_sent_back_in_other_letters(
+    connect: Connect, body: bytes, status: int
+) -> None:
+    with FaultServer(answer(status, body)) as server:
+        speaker = connect(server.url)
+        error = failure(speaker, APIError if status == 200 else AuthenticationError)
+        assert error.message == "no such key: [secret]"
+        assert "u0074" not in error.body
+        with pytest.raises(APIError, match=r"no such key: \[secret\]") as caught:
+            Listener(speaker).hear_all()
+        assert_no_key(caught.value)
+
+
+def test_a_key_of_one_letter_spoils_no_audio(connect: Connect) -> None:
+    with FaultServer(answer(200, SPEECH)) as server:
+        assert connect(server.url, api_key="R").synthesize().content == SPEECH
 
 
 # --- in a stream -------------------------------------------------------------------------------

@@ -2,20 +2,24 @@
 
 import asyncio
 import gc
+import io
 import json
 import logging
 import ssl
+import struct
 import threading
 import warnings
 import wave
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.lowlevel
 import httpx
 import pytest
+import soundfile  # type: ignore[import-untyped]
 
 from facade import (
     APIConnectionError,
@@ -27,6 +31,7 @@ from facade import (
     InternalServerError,
     InvalidRequestError,
     MalformedStreamError,
+    PaymentRequiredError,
     RateLimitError,
     RetryPolicy,
     SpeechClient,
@@ -570,6 +575,7 @@ def test_its_audio_comes_once(connect: Connect, tmp_path: Path) -> None:
             listener.begin_iterating,
             listener.read,
             lambda: listener.save(tmp_path / "again.raw"),
+            listener.wav,
         ):
             with pytest.raises(SpeechError, match="has been iterated over"):
                 use()
@@ -638,6 +644,127 @@ def test_a_stream_that_fails_leaves_no_file_behind(connect: Connect, tmp_path: P
         Listener(connect(server.url)).save(tmp_path / "speech.wav")
     assert [path.name for path in tmp_path.iterdir()] == ["speech.wav"]
     assert (tmp_path / "speech.wav").read_bytes() == b"older"
+
+
+# --- as the pieces of a WAV file -----------------------------------------------------------------
+
+# What a browser is told of a file whose length nobody knows yet.
+HEADER = (
+    b"RIFF\xff\xff\xff\xffWAVE"
+    + b"fmt \x10\0\0\0\1\0\1\0" + struct.pack("<IIHH", 24000, 48000, 2, 16)
+    + b"data\xff\xff\xff\xff"
+)  # fmt: skip
+
+
+def test_a_wav_begins_with_a_header_and_goes_on_with_the_samples_as_they_come(
+    connect: Connect,
+) -> None:
+    head = a_stream(event(b"ab"), end=False)
+    rest = chunked(event(b"cd"), DONE).partition(b"\r\n\r\n")[2]
+    with FaultServer(then(head, Peer.pause, rest)) as server:
+        listener = Listener(connect(server.url))
+        listener.wav()
+        assert listener.hear() == HEADER + b"ab"
+        assert listener.stream.bytes_received == 2
+        server.released.set()
+        assert listener.hear() == b"cd"
+        assert listener.hear() is None
+        assert listener.hear() is None
+
+
+@pytest.mark.parametrize(
+    ("encoding", "subtype"),
+    [("pcm_s16le", "PCM_16"), ("pcm_f32le", "FLOAT"), ("pcm_mulaw", "ULAW")],
+)
+def test_other_programs_read_the_wav(connect: Connect, encoding: str, subtype: str) -> None:
+    samples = bytes(range(8)) * 100
+    options: dict[str, Any] = {
+        "voice": "friendly sidekick",
+        "response_encoding": encoding,
+        "sample_rate": 8000,
+    }
+    with FaultServer(a_stream(event(samples[:8]), event(samples[8:]), DONE)) as server:
+        listener = Listener(connect(server.url), model="cartesia/sonic", **options)
+        listener.wav()
+        while listener.hear() is not None:
+            pass
+    content = b"".join(listener.pieces)
+    frames = len(samples) // {"PCM_16": 2, "FLOAT": 4, "ULAW": 1}[subtype]
+    with soundfile.SoundFile(io.BytesIO(content)) as file:
+        assert (file.samplerate, file.channels, file.subtype) == (8000, 1, subtype)
+        assert len(file.read()) == frames
+    if subtype == "PCM_16":
+        with wave.open(io.BytesIO(content)) as reader:
+            assert reader.getparams()[:3] == (1, 2, 8000)
+            assert reader.readframes(frames + 1) == samples
+
+
+def test_what_fails_before_the_audio_is_raised_before_a_piece_is_there(connect: Connect) -> None:
+    with FaultServer(answer(402, b"{}")) as server:
+        listener = Listener(connect(server.url))
+        with pytest.raises(PaymentRequiredError):
+            listener.wav()
+
+
+def test_what_fails_later_is_raised_by_the_pieces(connect: Connect) -> None:
+    with FaultServer(a_stream(event(b"ab"))) as server:
+        listener = Listener(connect(server.url))
+        listener.wav()
+        assert listener.hear() == HEADER + b"ab"
+        with pytest.raises(StreamInterruptedError):
+            listener.hear()
+
+
+def test_a_wav_of_samples_that_nobody_knows_is_refused_before_anything_is_sent(
+    connect: Connect,
+) -> None:
+    with FaultServer(GOOD) as server:
+        listener = Listener(connect(server.url), model="some/model")
+        with pytest.raises(InvalidRequestError, match="needs encoding and sample rate"):
+            listener.wav()
+        assert server.requests == []
+        assert listener.hear_all() == b"abcdefgh"
+
+
+def test_the_audio_of_a_wav_comes_once_too(connect: Connect) -> None:
+    with FaultServer(GOOD) as server:
+        listener = Listener(connect(server.url))
+        listener.wav()
+        for use in (listener.wav, listener.read, listener.begin_iterating):
+            with pytest.raises(SpeechError, match="has been taken as WAV"):
+                use()
+        listener.close()
+
+
+@pytest.mark.parametrize("how", ["close_wav", "close", "leave"])
+@pytest.mark.parametrize("heard", [0, 1])
+def test_a_wav_that_is_closed_early_closes_the_stream(
+    connect: Connect, how: str, heard: int
+) -> None:
+    with FaultServer(then(a_stream(event(b"ab"), end=False), Peer.wait_for_close)) as server:
+        listener = Listener(connect(server.url)).enter()
+        listener.wav()
+        for _ in range(heard):
+            listener.hear()
+        getattr(listener, how)()
+        assert server.saw_close()
+        with pytest.raises(SpeechError, match="was closed before its end"):
+            listener.hear()
+
+
+def test_a_wav_that_a_web_framework_lets_go_of_is_closed_without_a_warning(
+    connect: Connect,
+) -> None:
+    drops = then(a_stream(event(b"ab"), end=False), Peer.wait_for_close)
+    with FaultServer(drops, GOOD) as server:
+        speaker = connect(server.url)
+        listener = Listener(speaker)
+        listener.wav()
+        listener.hear()
+        listener.let_go()
+        gc.collect()
+        assert server.saw_close()
+        assert Listener(speaker).hear_all() == b"abcdefgh"
 
 
 # --- the rest ------------------------------------------------------------------------------------

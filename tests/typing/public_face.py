@@ -50,7 +50,7 @@ def settings() -> None:
         "key",
         base_url="https://api.together.ai/v1",
         timeouts=Timeouts(connect_s=1, read_s=2.5, total_s=30),
-        retry=RetryPolicy(attempts=5, budget_s=10, resend_after_timeout=True),
+        retry=RetryPolicy(attempts=5, budget_s=10, resend_after_timeout=True, statuses={429, 503}),
         max_audio_bytes=10_000_000,
         validate_voices=False,
         headers={"X-Team": "speech"},

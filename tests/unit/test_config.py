@@ -14,7 +14,13 @@ import pytest
 
 import facade
 from facade import AsyncSpeechClient, RetryPolicy, SpeechClient, Timeouts
-from facade._transport.config import DEFAULT_MAX_AUDIO_BYTES, Config, Secret, secret
+from facade._transport.config import (
+    DEFAULT_BASE_URL,
+    DEFAULT_MAX_AUDIO_BYTES,
+    Config,
+    Secret,
+    secret,
+)
 from facade.errors import InvalidRequestError
 
 KEY = "tgp_v1_abcdefghijklmnopqrstuvwxyz"
@@ -121,13 +127,23 @@ def test_a_key_that_cannot_be_one_is_refused_and_not_shown(
 def test_a_key_is_asked_for_by_name() -> None:
     error = refusal(key=None)
     assert str(error) == (
-        "api_key: is empty, or no string; pass it, or set the environment variable TOGETHER_API_KEY"
+        "api_key: is not set; pass it, or set the environment variable TOGETHER_API_KEY; "
+        "https://api.together.ai/settings/api-keys has yours"
     )
+
+
+@pytest.mark.parametrize("value", ["", " \n"])
+def test_a_key_that_is_empty_in_the_environment_is_not_set(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOGETHER_API_KEY", value)
+    assert refusal(key=None).message.startswith("is not set; pass it")
 
 
 def test_a_bad_key_in_the_environment_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOGETHER_API_KEY", "open sesame")
     error = refusal(key=None)
+    assert error.message.startswith("TOGETHER_API_KEY has a character in it")
     assert "sesame" not in f"{error} {frames_of_ours(error)}"
 
 
@@ -158,6 +174,7 @@ def test_a_key_does_not_travel(travel: Callable[[object], object]) -> None:
     ("base_url", "used", "address"),
     [
         (None, "https://api.together.ai/v1", "api.together.ai:443"),
+        ("  https://proxy.example/v1 \n", "https://proxy.example/v1", "proxy.example:443"),
         ("https://api.together.ai", "https://api.together.ai/v1", "api.together.ai:443"),
         ("https://api.together.ai/", "https://api.together.ai/v1", "api.together.ai:443"),
         ("https://api.together.xyz", "https://api.together.xyz/v1", "api.together.xyz:443"),
@@ -192,7 +209,9 @@ def test_the_address_is_what_was_given(base_url: str | None, used: str, address:
         ("https://host:0/v1", "'https://host:0/v1' has a port that there is not"),
         ("https://host:65536", "has a port that there is not"),
         ("https://host:-1", "has a port that there is not"),
-        ("https://host\n/", "is no URL: Invalid non-printable ASCII character"),
+        ("https://host\x07/", "is no URL: Invalid non-printable ASCII character"),
+        ("https://host/a b", "'https://host/a b' has a space or a line end in it"),
+        ("https://ho\nst/", "has a space or a line end in it"),
         ("https://h/v1?key=1", "must end after its path"),
         ("https://h/v1?", "must end after its path"),
         ("https://h/v1#x", "must end after its path"),
@@ -201,9 +220,9 @@ def test_the_address_is_what_was_given(base_url: str | None, used: str, address:
         ("http://10.0.0.7", "insecure_hosts=('10.0.0.7',)"),
         ("http://0.0.0.0", "insecure_hosts=('0.0.0.0',)"),
         ("http://localhost.example", "insecure_hosts=('localhost.example',)"),
-        (7, "must be a string, not 7"),
-        (b"https://h", "must be a string, not b'https://h'"),
-        (httpx.URL("https://h"), "must be a string, not URL('https://h')"),
+        (7, "must be a string, not int"),
+        (b"https://h", "must be a string, not bytes"),
+        (httpx.URL("https://h"), "must be a string, not URL"),
     ],
 )
 def test_an_address_that_cannot_be_used_is_refused(base_url: object, reason: str) -> None:
@@ -216,15 +235,91 @@ def test_an_address_that_cannot_be_used_is_refused(base_url: object, reason: str
     "base_url",
     [
         "https://user:sesame@host/v1",
+        " https://user:sesame@host/v1",
         "https://sesame@host/v1",
         "https://user:sesame@host:port/v1",
         "http://user:sesame@localhost",
         "//user:sesame@host",
+        "user:sesame@host/v1",
+        "https:/user:sesame@host",
+        # What is not quoted ends the password early, but not for who reads it.
+        "https://user:open/sesame@host",
+        "https://user:open?sesame@host",
+        "https://user:open#sesame@host",
+        "https://user:open\\sesame@host",
     ],
 )
-def test_a_password_in_the_address_is_refused_and_not_repeated(base_url: str) -> None:
+def test_a_password_in_the_address_is_refused_and_not_shown(base_url: str) -> None:
     error = refusal(base_url=base_url)
-    assert str(error) == "base_url: must not hold a user name or password"
+    assert str(error) == (
+        "base_url: must not hold a user name or password, nor an @ outside its path"
+    )
+    assert "sesame" not in frames_of_ours(error)
+    assert error.__cause__ is error.__context__ is None
+
+
+def test_an_address_of_the_environment_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOGETHER_BASE_URL", "proxy.example\n")
+    assert refusal().message == "TOGETHER_BASE_URL='proxy.example' is no http(s) URL"
+    monkeypatch.setenv("TOGETHER_BASE_URL", " \n")
+    assert str(read().base_url) == DEFAULT_BASE_URL
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"headers": {"x-token": "sesame\n"}},
+        {"headers": {"x-token": "sesame", "x": 1}},
+        {"headers": ["sesame"]},
+        {"httpx_args": {"auth": ("user", "sesame")}},
+        {"httpx_args": {"proxy": "http://user:sesame@h:1"}, "headers": 1},
+        {"httpx_args": {"proxy": "http://user:sesame@h:1"}, "max_audio_bytes": 0},
+        {"base_url": "https://host:port", "headers": {"x-token": "sesame"}},
+    ],
+)
+def test_no_other_mistake_shows_a_secret(given: dict[str, Any]) -> None:
+    error = refusal(**given)
+    assert "sesame" not in f"{error} {frames_of_ours(error)}"
+    assert error.__cause__ is None or error.__cause__.__traceback__ is None
+
+
+@pytest.mark.parametrize("given", [{"base_url": "https://host:port"}, {"httpx_args": {"proxy": 7}}])
+def test_what_the_application_was_handling_keeps_its_traceback(given: dict[str, Any]) -> None:
+    theirs = None
+    with pytest.raises(InvalidRequestError) as caught:
+        try:
+            raise KeyError("the application's")
+        except KeyError as error:
+            theirs = error
+            SpeechClient(KEY, **{"base_url": "https://host", **given})
+    assert theirs is not None
+    assert theirs.__traceback__ is not None
+    assert caught.value.__context__ is theirs
+
+
+@pytest.mark.parametrize(
+    ("proxy", "reason"),
+    [
+        ("user:sesame@h:3128", "does the proxy's address begin with 'http://'?"),
+        ("foo://user:sesame@h:3128", "Unknown scheme for proxy URL"),
+        ("http://user:sesame@h:99999", "the proxy h has a port that there is not: 99999"),
+        ("http://user:sesame@h:port", "Invalid port"),
+    ],
+)
+@pytest.mark.parametrize("build", [SpeechClient, AsyncSpeechClient])
+def test_a_proxy_that_cannot_be_used_does_not_show_its_password(
+    build: Callable[..., object], proxy: str, reason: str
+) -> None:
+    arguments = {"proxy": proxy}
+    with pytest.raises(InvalidRequestError, match="httpx cannot be set up so") as caught:
+        build(KEY, base_url="https://host", httpx_args=arguments)
+    error = caught.value
+    assert reason in str(error)
+    # The frame of `__init__` has what it was given.
+    del arguments["proxy"]
+    assert "sesame" not in f"{error} {error.__cause__} {frames_of_ours(error)}"
+    assert error.__cause__ is None or error.__cause__.__traceback__ is None
+    assert error.__context__ is None
 
 
 def test_hosts_are_named_whole() -> None:

@@ -407,6 +407,18 @@ def test_the_wait_is_what_the_service_asks_or_nothing(
             id="XML",
         ),
         pytest.param(
+            b"<Error>no</Error>",
+            "audio/wav",
+            "status 200 with a page in place of audio: no",
+            id="XML without its declaration",
+        ),
+        pytest.param(
+            b"<html>\xfc\xfc\xfc\xfc</html>",
+            "audio/wav",
+            "status 200 with a page in place of audio: ",
+            id="short page in Latin-1",
+        ),
+        pytest.param(
             b"data: [DONE]\n\n",
             "text/event-stream; charset=utf-8",
             "status 200 with an event stream in place of audio: data: [DONE]",

@@ -35,6 +35,15 @@ def test_only_the_statuses_of_passing_troubles_are_tried_again(code: int) -> Non
     assert decision is (BACK_OFF if code in passing else GIVE_UP)
 
 
+def test_other_statuses_may_be_named() -> None:
+    """Who must not be billed twice leaves out those behind which some work may have been done."""
+    policy = RetryPolicy(statuses={503, 429, 408})
+    again = [code for code in range(400, 600) if policy.decide(status(code), attempt=1, left_s=60)]
+    assert again == [408, 429, 503]
+    assert policy == RetryPolicy(statuses=[429, 503, 408, 408])
+    assert not RetryPolicy(statuses=()).decide(status(503, 1.0), attempt=1, left_s=60)
+
+
 @pytest.mark.parametrize(
     ("error", "by_default", "resending"),
     [
@@ -130,6 +139,10 @@ def test_the_defaults_are_those_that_are_documented() -> None:
             ({"budget_s": value}, "retry.budget_s")
             for value in (-1, math.nan, math.inf, 10**400, "60", None, True, Decimal(5))
         ),
+        *(
+            ({"statuses": value}, "retry.statuses")
+            for value in (429, "429", None, [399], [600], [429.0], [True], ["429"])
+        ),
     ],
 )
 def test_a_policy_that_makes_no_sense_is_refused(given: dict[str, Any], param: str) -> None:
@@ -142,7 +155,9 @@ def test_a_policy_that_makes_no_sense_is_refused(given: dict[str, Any], param: s
 
 @pytest.mark.parametrize("budget_s", [0, 0.5, 60, 1_000_000])
 def test_policies_are_values_and_travel(budget_s: float) -> None:
-    policy = RetryPolicy(attempts=2, budget_s=budget_s, resend_after_timeout=True)
+    policy = RetryPolicy(
+        attempts=2, budget_s=budget_s, resend_after_timeout=True, statuses={429, 503}
+    )
     assert pickle.loads(pickle.dumps(policy)) == policy  # noqa: S301
     with pytest.raises(AttributeError):
         policy.attempts = 9  # type: ignore[misc]

@@ -162,6 +162,7 @@ class AsyncExchange:
         self._answer: AsyncAnswer | None = None
         self._pieces: AsyncIterator[bytes] | None = None
         self._is_counted = False
+        self._is_logged = False
 
     async def request(
         self,
@@ -239,7 +240,7 @@ class AsyncExchange:
         answer, self._answer = self._answer, None
         if answer is not None:
             await answer.aclose()
-            self.call.log()
+            self._log()
 
     def hang_up(self) -> None:
         """Tell the service that nobody listens any more, without a lock and without waiting."""
@@ -248,14 +249,18 @@ class AsyncExchange:
 
     async def failed(self, error: BaseException, outer: BaseException | None) -> BaseException:
         """Close the exchange that `error` has ended; return what to raise in its place."""
-        if self._answer is None:
-            self.call.log()
         await self.aclose()
+        self._log()
         if self._service.is_closed and isinstance(error, httpcore.NetworkError):
             closed = ClosedError("the client has been closed")
             closed.__cause__ = error
             error = closed
         return ours(error, self.call, self._config, outer)
+
+    def _log(self) -> None:
+        if not self._is_logged:
+            self._is_logged = True
+            self.call.log()
 
     async def _read(self, body: Body) -> bytes:
         pieces = []

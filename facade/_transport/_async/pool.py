@@ -148,9 +148,14 @@ class AsyncPool:
                 connection, stream, _ = self._idle.pop()
             except IndexError:
                 return None
-            if not connection.has_expired() and await stream.is_quiet():
+            is_usable = False
+            try:
+                is_usable = not connection.has_expired() and await stream.is_quiet()
+            finally:
+                if not is_usable:
+                    await self._discard(connection)
+            if is_usable:
                 return connection
-            await self._discard(connection)
 
     async def _put_back(
         self, connection: httpcore.AsyncConnectionInterface, stream: Stream

@@ -163,6 +163,7 @@ class Exchange:
         self._answer: Answer | None = None
         self._pieces: Iterator[bytes] | None = None
         self._is_counted = False
+        self._is_logged = False
 
     def request(
         self,
@@ -240,7 +241,7 @@ class Exchange:
         answer, self._answer = self._answer, None
         if answer is not None:
             answer.close()
-            self.call.log()
+            self._log()
 
     def hang_up(self) -> None:
         """Tell the service that nobody listens any more, without a lock and without waiting."""
@@ -249,14 +250,18 @@ class Exchange:
 
     def failed(self, error: BaseException, outer: BaseException | None) -> BaseException:
         """Close the exchange that `error` has ended; return what to raise in its place."""
-        if self._answer is None:
-            self.call.log()
         self.close()
+        self._log()
         if self._service.is_closed and isinstance(error, httpcore.NetworkError):
             closed = ClosedError("the client has been closed")
             closed.__cause__ = error
             error = closed
         return ours(error, self.call, self._config, outer)
+
+    def _log(self) -> None:
+        if not self._is_logged:
+            self._is_logged = True
+            self.call.log()
 
     def _read(self, body: Body) -> bytes:
         pieces = []

@@ -149,9 +149,14 @@ class Pool:
                 connection, stream, _ = self._idle.pop()
             except IndexError:
                 return None
-            if not connection.has_expired() and stream.is_quiet():
+            is_usable = False
+            try:
+                is_usable = not connection.has_expired() and stream.is_quiet()
+            finally:
+                if not is_usable:
+                    self._discard(connection)
+            if is_usable:
                 return connection
-            self._discard(connection)
 
     def _put_back(self, connection: httpcore.ConnectionInterface, stream: Stream) -> None:
         if not connection.is_idle() or self.is_closed:
