@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from collections.abc import Mapping
 from itertools import cycle, product
 from typing import TypeVar
@@ -347,6 +348,19 @@ def test_the_wait_is_what_the_service_asks_or_nothing(
     headers: dict[str, str], seconds: float | None
 ) -> None:
     assert failure(429, headers=headers).retry_after_s == seconds
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="this system's time zone cannot be changed")
+def test_a_date_without_a_zone_is_in_gmt_wherever_the_client_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "JST-9")
+        time.tzset()
+        error = failure(429, headers={"retry-after": "Wed, 21 Oct 2015 07:28:00"})
+    time.tzset()
+    assert isinstance(error, RateLimitError)
+    assert error.retry_after_s == 60
 
 
 # --- status 200 --------------------------------------------------------------------------------
