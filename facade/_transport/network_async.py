@@ -227,20 +227,13 @@ class Stream(httpcore.AsyncNetworkStream):
             await self._stream.aclose()
 
     def get_extra_info(self, info: str) -> Any:
-        if info == "ssl_object":
-            return self._stream.extra(TLSAttribute.ssl_object, None)  # noqa: S610 - no Django
-        if info == "socket":
-            return self._stream.extra(SocketAttribute.raw_socket, None)  # noqa: S610
-        if info == "is_readable":
-            connection = self._stream.extra(SocketAttribute.raw_socket, None)  # noqa: S610
-            return _is_readable(connection)
-        return None
+        wanted = TLSAttribute.ssl_object if info == "ssl_object" else SocketAttribute.raw_socket
+        found = self._stream.extra(wanted, None)  # noqa: S610 - no Django
+        return _is_readable(found) if info == "is_readable" else found
 
 
-def _is_readable(connection: socket.socket | None) -> bool:
+def _is_readable(connection: Any) -> bool:
     """Whether something has come, or the other side has closed."""
-    if connection is None or connection.fileno() < 0:
-        return True
     if not hasattr(select, "poll"):
         return bool(select.select([connection], [], [], 0)[0])
     poll = select.poll()

@@ -163,8 +163,6 @@ class Stream(httpcore.NetworkStream):
             return
         try:
             self._write_large(self.get_extra_info("socket"), memoryview(buffer), call)
-        except TimeoutError as error:
-            raise httpcore.WriteTimeout(str(error)) from error
         except OSError as error:
             raise httpcore.WriteError(str(error)) from error
 
@@ -174,17 +172,14 @@ class Stream(httpcore.NetworkStream):
             selector.register(connection, selectors.EVENT_READ | selectors.EVENT_WRITE)
             connection.settimeout(0)
             while rest:
-                ready = sum(events for _, events in selector.select(call.writing_s()))
-                if not ready:
+                if not selector.select(call.writing_s()):
                     raise httpcore.WriteTimeout("nothing more is taken")
-                # Over TLS either may turn out to be nothing yet.
-                if ready & selectors.EVENT_READ:
-                    with suppress(BlockingIOError, SSLWantReadError):
-                        self._early = connection.recv(_PIECE)
-                        raise httpcore.WriteError("the answer came before the request was sent")
-                if ready & selectors.EVENT_WRITE:
-                    with suppress(BlockingIOError, SSLWantWriteError):
-                        rest = rest[connection.send(rest[:_PIECE]) :]
+                # What was ready over TLS may turn out to be nothing yet.
+                with suppress(BlockingIOError, SSLWantReadError):
+                    self._early = connection.recv(_PIECE)
+                    raise httpcore.WriteError("the answer came before the request was sent")
+                with suppress(BlockingIOError, SSLWantWriteError):
+                    rest = rest[connection.send(rest[:_PIECE]) :]
 
     def start_tls(
         self, ssl_context: SSLContext, server_hostname: str | None = None, timeout: Any = None
