@@ -46,7 +46,7 @@ def installed(wheel: Path, folder: Path, extras: str, *others: str) -> Python:
     # The pip that is here installs there: one of its own takes longer than all the rest.
     venv.create(folder)
     python = folder / "bin" / "python"
-    options = ["--no-compile", "--no-index", "--find-links", WHEELHOUSE]
+    options: list[str | Path] = ["--no-compile", "--no-index", "--find-links", WHEELHOUSE]
     pip("--python", python, "install", *options, f"{wheel}{extras}", *others)
 
     def run(*arguments: str | Path, status: int = 0) -> str:

@@ -55,7 +55,7 @@ class Backend(httpcore.AsyncNetworkBackend):
             raise httpcore.ConnectTimeout from error
         except OSError as error:
             raise httpcore.ConnectError from error
-        return Stream(stream, self._tls_layers, is_shared=self._is_shared)
+        return Stream(stream, call, self._tls_layers, is_shared=self._is_shared)
 
 
 class Stream(httpcore.AsyncNetworkStream):
@@ -66,8 +66,11 @@ class Stream(httpcore.AsyncNetworkStream):
             several calls at once, or is being made.
     """
 
-    def __init__(self, stream: ByteStream, tls_layers: int, *, is_shared: bool) -> None:
+    def __init__(self, stream: ByteStream, call: Call, tls_layers: int, *, is_shared: bool) -> None:
         self._stream = stream
+        # Whose time it is until a request may be sent. To a SOCKS proxy httpcore speaks without.
+        self._connecting: Call | None = call
+        call.connection = self
         self._tls_layers = tls_layers
         self._is_shared = is_shared
         self._is_ready = tls_layers == 0
@@ -79,21 +82,21 @@ class Stream(httpcore.AsyncNetworkStream):
         self.end: AnswerEnd | None = None
 
     async def read(self, max_bytes: int, timeout: Any = None) -> bytes:  # noqa: ASYNC109
-        call: Call = timeout
+        call = cast("Call", timeout or self._connecting)
+        if not self._is_ready or timeout is None:
+            return await self._receive(max_bytes, call.connecting_s())
         if self._head is not None:
             await self._flush(b"", call)
         self._is_asking = False
-        if self._early is not None:
-            data, self._early = self._early, None
+        if self._early is None:
+            data = await self._receive(max_bytes, call.reading_s())
         else:
-            seconds = call.reading_s() if self._is_ready else call.connecting_s()
-            data = await self._receive(max_bytes, seconds)
-        if self._is_ready:
-            if data:
-                call.has_answer = True
-                if self.end is not None:
-                    self.end.feed(data)
-            call.note_arrival()
+            data, self._early = self._early, None
+        if data:
+            call.has_answer = True
+            if self.end is not None:
+                self.end.feed(data)
+        call.note_arrival()
         return data
 
     async def _receive(self, max_bytes: int, seconds: float) -> bytes:
@@ -107,10 +110,13 @@ class Stream(httpcore.AsyncNetworkStream):
         raise httpcore.ReadTimeout
 
     async def write(self, buffer: bytes, timeout: Any = None) -> None:  # noqa: ASYNC109
-        call: Call = timeout
-        if not self._is_ready:
+        call = cast("Call", timeout or self._connecting)
+        if not self._is_ready or timeout is None:
             await self._send(buffer, call.connecting_s())
-        elif self._is_shared or self._is_asking:
+            return
+        # It is made.
+        self._connecting = call.connection = None
+        if self._is_shared or self._is_asking:
             await self._flush(buffer, call)
         else:
             self._is_asking, self._head = True, buffer
@@ -196,7 +202,7 @@ class Stream(httpcore.AsyncNetworkStream):
                 raise httpcore.ConnectError from error
             raise
         call.is_in_handshake = False
-        return Stream(inner, self._tls_layers - 1, is_shared=self._is_shared)
+        return Stream(inner, call, self._tls_layers - 1, is_shared=self._is_shared)
 
     async def is_quiet(self) -> bool:
         """Whether nothing has come that nobody asked for, as far as only this end can see it."""

@@ -283,16 +283,18 @@ def test_no_other_mistake_shows_a_secret(given: dict[str, Any]) -> None:
     assert error.__cause__ is None or error.__cause__.__traceback__ is None
 
 
+def build_while_handling(error: Exception, **settings: Any) -> None:
+    try:
+        raise error
+    except KeyError:
+        SpeechClient(KEY, **settings)
+
+
 @pytest.mark.parametrize("given", [{"base_url": "https://host:port"}, {"httpx_args": {"proxy": 7}}])
 def test_what_the_application_was_handling_keeps_its_traceback(given: dict[str, Any]) -> None:
-    theirs = None
+    theirs = KeyError("the application's")
     with pytest.raises(InvalidRequestError) as caught:
-        try:
-            raise KeyError("the application's")
-        except KeyError as error:
-            theirs = error
-            SpeechClient(KEY, **{"base_url": "https://host", **given})
-    assert theirs is not None
+        build_while_handling(theirs, **{"base_url": "https://host", **given})
     assert theirs.__traceback__ is not None
     assert caught.value.__context__ is theirs
 

@@ -39,7 +39,7 @@ def test_tls_inside_tls_is_written_to_as_a_whole() -> None:
     """Its socket would take the request without the inner layer."""
     call = Call(Timeouts(), RetryPolicy(), Secret("key"))
     inner = TlsInTls()
-    stream = network_sync.Stream(inner, 0, is_shared=False)
+    stream = network_sync.Stream(inner, call, 0, is_shared=False)
     stream.write(b"head", call)
     stream.write(LARGE, call)
     assert b"".join(inner.written) == b"head" + LARGE
@@ -72,5 +72,6 @@ class Ending(ByteStream):
     "error", [anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError]
 )
 def test_tls_that_has_ended_is_not_used_again(error: type[Exception]) -> None:
-    stream = network_async.Stream(Ending(error), 0, is_shared=False)
+    call = Call(Timeouts(), RetryPolicy(), Secret("key"))
+    stream = network_async.Stream(Ending(error), call, 0, is_shared=False)
     assert not anyio.run(stream.is_quiet)
