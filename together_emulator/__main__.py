@@ -37,8 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ImportError as error:
         return _fail(
             f"{error.name or error} is missing: pip install 'together-speech[emulator]', or "
-            "'.[emulator]' in the checkout (its speech engine has wheels for glibc Linux, macOS and "
-            "Windows, none for musl)"
+            "'.[emulator]' in the checkout (its speech engine has wheels for glibc Linux, macOS "
+            "and Windows, none for musl)"
         )
     try:
         cors = ["*"] if options.cors == [] else options.cors or ()
