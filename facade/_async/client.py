@@ -101,17 +101,21 @@ class AsyncSpeechClient:
     ) -> None:
         key = secret(api_key)
         del api_key
-        self._config = Config.read(
-            key=key,
-            base_url=base_url,
-            timeouts=timeouts,
-            retry=retry,
-            max_audio_bytes=max_audio_bytes,
-            validate_voices=validate_voices,
-            headers=headers,
-            httpx_args=httpx_args,
-            insecure_hosts=insecure_hosts,
-        )
+        try:
+            self._config = Config.read(
+                key=key,
+                base_url=base_url,
+                timeouts=timeouts,
+                retry=retry,
+                max_audio_bytes=max_audio_bytes,
+                validate_voices=validate_voices,
+                headers=headers,
+                httpx_args=httpx_args,
+                insecure_hosts=insecure_hosts,
+            )
+        finally:
+            # A debugger shows local variables, and these may hold passwords.
+            del base_url, headers, httpx_args
         # Where the connections belong: to one process, or to one event loop.
         self._place = first_place()
         self._live_voices: dict[str, tuple[float, list[Voice]]] = {}
