@@ -70,6 +70,20 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultServer]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def emulator_url() -> Iterator[str]:
+    """The emulator as the service: `--local`, which starts one each time, takes long."""
+    with emulator_process() as (url, _):
+        yield url
+
+
+@pytest.fixture
+def emulator(emulator_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment names the emulator."""
+    monkeypatch.setenv("TOGETHER_BASE_URL", emulator_url)
+    monkeypatch.setenv("TOGETHER_API_KEY", "any")
+
+
 def asked(server: FaultServer) -> dict[str, object]:
     """What the last request asked for."""
     body: dict[str, object] = json.loads(server.requests[-1].body)
@@ -89,12 +103,10 @@ def test_speaks_into_a_file_and_says_what_it_wrote(tmp_path: Path) -> None:
     assert result.stderr == ""
 
 
-@pytest.mark.parametrize("proxy", ["http_proxy", "HTTPS_PROXY", "all_proxy"])
-def test_local_goes_through_no_proxy(
-    proxy: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_local_goes_through_no_proxy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with FaultServer(answer(502)) as server:
-        monkeypatch.setenv(proxy, server.url.removesuffix("/v1"))
+        for proxy in ("http_proxy", "HTTPS_PROXY", "all_proxy"):
+            monkeypatch.setenv(proxy, server.url.removesuffix("/v1"))
         result = run("synthesize", "A secret.", "--local", "-o", str(tmp_path / "out.wav"))
     assert result.exit_code == 0, result.stderr
     assert server.requests == []
@@ -187,17 +199,19 @@ def test_the_shell_completes(words: str, completed: list[str]) -> None:
 # --- the output ---------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("emulator")
 def test_the_files_name_says_which_format_to_ask_for(tmp_path: Path) -> None:
     path = tmp_path / "out.raw"
-    result = run("synthesize", "Hello.", "--local", "--voice", "af_heart", "-o", str(path))
+    result = run("synthesize", "Hello.", "--voice", "af_heart", "-o", str(path))
     assert "raw pcm_s16le 24000 Hz mono" in result.stdout
     assert not path.read_bytes().startswith(b"RIFF")
 
 
+@pytest.mark.usefixtures("emulator")
 def test_every_option_reaches_the_service(tmp_path: Path) -> None:
     path = tmp_path / "out.pcm"
     result = run(
-        *("synthesize", "Say omg.", "--local", "--model", "cartesia/sonic-2"),
+        *("synthesize", "Say omg.", "--model", "cartesia/sonic-2"),
         *("--voice", "friendly sidekick", "--format", "raw", "--encoding", "pcm_mulaw"),
         *("--sample-rate", "8000", "--language", "en", "--pronounce", "omg=oh my god"),
         *("--output", str(path)),
@@ -205,21 +219,23 @@ def test_every_option_reaches_the_service(tmp_path: Path) -> None:
     assert "raw pcm_mulaw 8000 Hz mono" in result.stdout, result.stderr
 
 
+@pytest.mark.usefixtures("emulator")
 @pytest.mark.parametrize("arguments", [("-",), ()], ids=["dash", "nothing"])
 def test_text_comes_from_standard_input(arguments: tuple[str, ...], tmp_path: Path) -> None:
     path = tmp_path / "out.wav"
     result = run(
-        *("synthesize", *arguments, "--local", "--voice", "af_heart", "-o", str(path)),
+        *("synthesize", *arguments, "--voice", "af_heart", "-o", str(path)),
         text="Grüße an alle.",
     )
     assert result.exit_code == 0, result.stderr
     assert path.exists()
 
 
+@pytest.mark.usefixtures("emulator")
 def test_text_is_typed_on_a_terminal(tmp_path: Path) -> None:
     path = tmp_path / "out.wav"
     status, shown = on_a_terminal(
-        *("synthesize", "--local", "--voice", "af_heart", "-o", str(path)),
+        *("synthesize", "--voice", "af_heart", "-o", str(path)),
         typed="Hello.\n\x04",
     )
     assert status == 0, shown
@@ -323,37 +339,38 @@ def test_a_file_is_written_where_nobody_listens(service: FaultServer, tmp_path: 
     assert len(service.requests) == 1
 
 
+@pytest.mark.usefixtures("emulator")
 def test_a_dash_writes_audio_to_standard_output_and_nothing_else() -> None:
-    result = run("synthesize", "Hello.", "--local", "--voice", "af_heart", "--output", "-")
+    result = run("synthesize", "Hello.", "--voice", "af_heart", "--output", "-")
     with wave.open(io.BytesIO(result.stdout_bytes)) as file:
         assert file.getnframes() > 0
     assert result.stderr == ""
 
 
+@pytest.mark.usefixtures("emulator")
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
         (
-            ("synthesize", "Hi.", "--local", "--voice", "af_bela"),
+            ("synthesize", "Hi.", "--voice", "af_bela"),
             "error: voice: 'af_bela' is not a voice of hexgrad/Kokoro-82M; "
             "the closest names are af_bella, hf_beta, af_heart\n",
         ),
-        (("synthesize", "Hi.", "--voice", "af_heart"), "TOGETHER_API_KEY"),
-        (("synthesize", " ", "--local", "--voice", "af_heart"), "error: text: "),
+        (("synthesize", " ", "--voice", "af_heart"), "error: text: "),
         (
-            ("synthesize", "Hi.", "--local", "--voice", "af_heart", "-o", "/no/such/folder/x.wav"),
+            ("synthesize", "Hi.", "--voice", "af_heart", "-o", "/no/such/folder/x.wav"),
             "error: /no/such/folder: there is no such folder\n",
         ),
         (
-            ("synthesize", "Hi.", "--local", "-o", "x.wav", "--encoding", "pcm_s16le"),
+            ("synthesize", "Hi.", "-o", "x.wav", "--encoding", "pcm_s16le"),
             "error: --encoding: only --format 'raw' has one; this request asks for 'wav'\n",
         ),
         (
-            ("synthesize", "--file", "/no/such/file", "--local", "--voice", "af_heart"),
+            ("synthesize", "--file", "/no/such/file", "--voice", "af_heart"),
             "error: /no/such/file: No such file or directory\n",
         ),
         (
-            ("synthesize", "Hi.", "--local", "--model", "no/model", "--voice", "x"),
+            ("synthesize", "Hi.", "--model", "no/model", "--voice", "x"),
             "error: HTTP 404",
         ),
         (("mix", "af_bella=2"), "a mix needs two voices"),
@@ -364,7 +381,7 @@ def test_a_dash_writes_audio_to_standard_output_and_nothing_else() -> None:
         ),
         (("mix", "af_bella=2", "hart=1"), "'hart' is not a voice of"),
         (
-            ("voices", "--local", "--model", cli.DEFAULT_MODEL, "--language", "de"),
+            ("voices", "--model", cli.DEFAULT_MODEL, "--language", "de"),
             "error: there is no such voice among the 54 that the service lists; there are voices "
             "of en-gb, en-us, es, fr, hi, it, ja, pt-br, zh\n",
         ),
@@ -377,6 +394,14 @@ def test_a_failure_is_one_line_and_status_1(arguments: tuple[str, ...], line: st
     assert result.stderr.startswith("error: ")
     assert result.stderr.count("\n") == 1
     assert result.stdout == ""
+
+
+def test_a_missing_key_is_one_line_and_status_1() -> None:
+    result = run("synthesize", "Hi.")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: ")
+    assert "TOGETHER_API_KEY" in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 OUTPUTS = [
@@ -445,9 +470,9 @@ def test_a_text_refused_for_its_length_leads_on(
     [
         ("synthesize", "Hi.", "--voice", "af_heart", "--nonsense"),
         ("synthesize", "Hi.", "--format", "mp4"),
-        ("synthesize", "Hi.", "--local", "--voice", "af_heart", "--pronounce", "omg"),
-        ("synthesize", "Hi.", "--file", "x", "--local", "--voice", "af_heart"),
-        ("synthesize", "Hi.", "--text", "Hi.", "--local"),
+        ("synthesize", "Hi.", "--voice", "af_heart", "--pronounce", "omg"),
+        ("synthesize", "Hi.", "--file", "x", "--voice", "af_heart"),
+        ("synthesize", "Hi.", "--text", "Hi."),
         ("stream", "Hi.", "--voice", "af_heart"),
         ("stream", "Hi.", "--voice", "af_heart", "--play", "--output", "x.wav"),
         ("mix", "af_bella=much", "af_heart=1"),
@@ -598,23 +623,26 @@ def test_mix_prints_the_string_for_the_wire(parts: tuple[str, ...], printed: str
     assert str(VoiceMix.parse(printed)) == printed
 
 
+@pytest.mark.usefixtures("emulator")
 def test_voices_as_lines_for_programs() -> None:
-    result = run("voices", "--local", "--model", "hexgrad/Kokoro-82M", "--language", "en-GB")
+    result = run("voices", "--model", "hexgrad/Kokoro-82M", "--language", "en-GB")
     lines = result.stdout.splitlines()
     assert len(lines) == 8
     assert "bf_emma\tbf_emma\thexgrad/Kokoro-82M\ten-gb\tfemale\tB-" in lines
 
 
+@pytest.mark.usefixtures("emulator")
 def test_voices_as_json() -> None:
-    result = run("voices", "--local", "--language", "en", "--gender", "male", "--json")
+    result = run("voices", "--language", "en", "--gender", "male", "--json")
     found = json.loads(result.stdout)
     assert {"am_adam", "bm_george"} < {voice["id"] for voice in found}
     assert {voice["language"] for voice in found} == {"en-us", "en-gb"}
     assert {voice["gender"] for voice in found} == {"male"}
 
 
+@pytest.mark.usefixtures("emulator")
 def test_no_voice_is_an_empty_list_for_programs() -> None:
-    result = run("voices", "--local", "--language", "tlh", "--json")
+    result = run("voices", "--language", "tlh", "--json")
     assert (result.exit_code, json.loads(result.stdout)) == (0, [])
 
 
@@ -625,8 +653,9 @@ def test_a_model_without_voices_is_no_empty_table(service: FaultServer) -> None:
     assert result.stderr == ("error: there is no such voice among the 0 that the service lists\n")
 
 
+@pytest.mark.usefixtures("emulator")
 def test_voices_as_a_table_on_a_terminal() -> None:
-    status, shown = on_a_terminal("voices", "--local", "--model", "hexgrad/Kokoro-82M")
+    status, shown = on_a_terminal("voices", "--model", "hexgrad/Kokoro-82M")
     assert status == 0
     assert "grade" in shown
     assert "bm_george" in shown
@@ -677,15 +706,17 @@ def test_who_ignores_sigterm_goes_on_doing_so(monkeypatch: pytest.MonkeyPatch) -
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
 
 
+@pytest.mark.usefixtures("emulator")
 def test_no_audio_goes_to_a_terminal() -> None:
-    status, shown = on_a_terminal("synthesize", "Hi.", "--local", "--voice", "af_heart", "-o", "-")
+    status, shown = on_a_terminal("synthesize", "Hi.", "--voice", "af_heart", "-o", "-")
     assert status == 2
     assert "terminal" in shown
 
 
+@pytest.mark.usefixtures("emulator")
 def test_a_reader_that_goes_away_is_no_traceback() -> None:
     # More audio than the buffer of a pipe holds, so that the writing fails.
-    arguments = ["synthesize", "A rather long sentence. " * 9, "--local", "--voice", "af_heart"]
+    arguments = ["synthesize", "A rather long sentence. " * 9, "--voice", "af_heart"]
     with subprocess.Popen(
         [sys.executable, "-m", "facade", *arguments, "-o", "-"],
         stdout=subprocess.PIPE,
@@ -697,18 +728,6 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 1
-
-
-def test_without_local_it_speaks_with_the_service_that_the_environment_names(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    with emulator_process() as (url, _):
-        monkeypatch.setenv("TOGETHER_BASE_URL", url)
-        monkeypatch.setenv("TOGETHER_API_KEY", "any")
-        path = tmp_path / "out.wav"
-        result = run("synthesize", "Hello.", "--voice", "af_heart", "-o", str(path))
-    assert result.exit_code == 0, result.stderr
-    assert path.exists()
 
 
 def test_an_emulator_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
