@@ -19,7 +19,7 @@ import httpx
 from together_openapi import AuthenticatedClient
 from together_openapi.api.audio import audio_speech
 from together_openapi.api.voices import fetch_voices
-from together_openapi.models import AudioSpeechRequest, AudioSpeechRequestExtraParams
+from together_openapi.models import AudioSpeechRequest
 from together_openapi.types import UNSET
 
 from facade._body import AsyncBody, AsyncChunks, SyncBody, SyncChunks, begin_body
@@ -296,33 +296,32 @@ def _shared_ssl_context(*_trusted: str | None) -> ssl.SSLContext:
 
 
 def _body(request: SpeechRequest) -> AudioSpeechRequest:
-    """Return the generated body, with nothing in it that the caller left out."""
+    """Return the generated body, with nothing in it that the caller left out.
 
-    def given(value: object) -> Any:
-        return UNSET if value is None else value
-
-    extra = dict(request.extra_body)
-    extra_params: Any = extra.pop("extra_params", None)
-    if request.pronunciation_dict is not None:
-        pronunciations = list(request.pronunciation_dict)
-        extra_params = {**(extra_params or {}), "pronunciation_dict": pronunciations}
-    if extra_params is not None:
-        extra_params = AudioSpeechRequestExtraParams.from_dict(extra_params)
-    body = AudioSpeechRequest(
-        model=request.model,
-        input_=request.text,
-        voice=request.voice,
-        response_format=given(request.response_format),
-        language=given(request.language),
-        response_encoding=given(request.response_encoding),
-        sample_rate=given(request.sample_rate),
-        bit_rate=given(request.bit_rate),
-        stream=given(request.stream or None),
-        alignment=given(request.alignment),
-        segment=given(request.segment),
-        extra_params=given(extra_params),
+    What may be left out goes in by its wire name. The generated class would add every default of
+    the contract, refuse values that a newer service takes, and have a class for what is nested.
+    """
+    body = AudioSpeechRequest.from_dict(
+        {"model": request.model, "input": request.text, "voice": request.voice}
     )
-    body.additional_properties.update(extra)
+    options = {
+        "response_format": request.response_format,
+        "language": request.language,
+        "response_encoding": request.response_encoding,
+        "sample_rate": request.sample_rate,
+        "bit_rate": request.bit_rate,
+        "stream": request.stream or None,
+        "alignment": request.alignment,
+        "segment": request.segment,
+    }
+    body.additional_properties.update(request.extra_body)
+    for name, value in options.items():
+        if value is not None:
+            body[name] = value
+    if request.pronunciation_dict is not None:
+        given = cast("Mapping[str, object]", request.extra_body.get("extra_params", {}))
+        pronunciations = list(request.pronunciation_dict)
+        body["extra_params"] = {**given, "pronunciation_dict": pronunciations}
     return body
 
 
