@@ -1,10 +1,12 @@
 """Build `generated/`: the effective contract, the low-level client made from it, and a record.
 
-    python -m contract.generate           rebuild it
-    python -m contract.generate --check   build it elsewhere and compare
+    python -m contract.generate             rebuild it
+    python -m contract.generate --check     build it elsewhere and compare
+    python -m contract.generate --verbose   show all that the generator says when it fails
 
-Exit status 0; 1 when `--check` finds a difference, each named on standard output; 2 with the reason
-on standard error when nothing can be built. Needs no network.
+Exit status 0; 1 when `--check` finds a difference, each named on standard output; with the reason
+on standard error, 2 when nothing can be built, and 3 when the overlay contradicts the contract.
+Needs no network.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contract.compose import ROOT, compose_files
-from contract.document import ContractError
+from contract.document import ContractError, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -45,24 +47,29 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
     parser = argparse.ArgumentParser(prog="python -m contract.generate", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--check", action="store_true", help="compare, and change nothing")
+    parser.add_argument("--verbose", action="store_true", help="show the generator's own lines")
     options = parser.parse_args(argv)
     generated = root / "generated"
     try:
         with tempfile.TemporaryDirectory() as scratch:
             fresh = Path(scratch) / "generated"
-            build(root, fresh)
+            build(root, fresh, verbose=options.verbose)
             if options.check:
                 return _report(differences(read_tree(generated), read_tree(fresh)))
             shutil.rmtree(generated, ignore_errors=True)
             shutil.copytree(fresh, generated)
     except (ContractError, OSError) as error:
-        print(f"contract.generate: {error}", file=sys.stderr)  # noqa: T201
-        return 2
+        return tell("contract.generate", error)
     return 0
 
 
-def build(root: Path, target: Path) -> None:
+def build(root: Path, target: Path, *, verbose: bool = False) -> None:
     """Write the whole of `generated/` into `target`, which must not exist yet.
+
+    Args:
+        root: Where the sources are.
+        target: The folder to write.
+        verbose: Print what the generator says when it fails.
 
     Raises:
         ContractError: another generator or ruff is installed, the contract cannot be composed, or
@@ -70,11 +77,15 @@ def build(root: Path, target: Path) -> None:
     """
     require("openapi-python-client", GENERATOR, _generator_version())
     require("ruff", RUFF, _ruff_version())
-    contract = compose_files(root / "openapi.yaml", root / "contract" / "overlay.yaml")
+    contract = compose_files(
+        root / "openapi.yaml",
+        root / "contract" / "overlay.yaml",
+        known=root / "generated" / "contract.yaml",
+    )
     with tempfile.TemporaryDirectory() as scratch:
         document = Path(scratch) / "contract.yaml"
         document.write_text(contract, encoding="utf-8", newline="\n")
-        _run_generator(document, root / "generator-config.yaml", target)
+        _run_generator(document, root / "generator-config.yaml", target, verbose=verbose)
         shutil.copyfile(document, target / "contract.yaml")
     record = json.dumps(provenance(root), indent=2) + "\n"
     (target / "provenance.json").write_text(record, encoding="utf-8", newline="\n")
@@ -167,7 +178,7 @@ def _ruff_version() -> str:
     return answer.stdout.split()[1]
 
 
-def _run_generator(document: Path, config: Path, target: Path) -> None:
+def _run_generator(document: Path, config: Path, target: Path, *, verbose: bool) -> None:
     command = [sys.executable, "-m", "openapi_python_client", "generate", "--fail-on-warning"]
     command += ["--meta", "uv", "--path", str(document), "--config", str(config)]
     command += ["--output-path", str(target)]
@@ -180,7 +191,25 @@ def _run_generator(document: Path, config: Path, target: Path) -> None:
         errors="replace",
     )
     if done.returncode:
-        raise ContractError(f"openapi-python-client failed\n{done.stdout}{done.stderr}".rstrip())
+        said = f"{done.stdout}{done.stderr}".strip()
+        if verbose:
+            print(said, file=sys.stderr)  # noqa: T201
+        raise ContractError(
+            f"openapi-python-client failed: {_gist(said):.300} (all that it says: --verbose, or"
+            " VERBOSE=1 of make)"
+        )
+
+
+def _gist(said: str) -> str:
+    lines = (" ".join(line.split()) for line in said.splitlines())
+    return " ".join(line for line in lines if line and not line.startswith(_FRAME))
+
+
+# What the generator puts around every reason.
+_FRAME = (
+    "Generating ", "Error(s) encountered", "Warning(s) encountered", "Failed to parse",
+    "For further information", "If you believe",
+)  # fmt: skip
 
 
 if __name__ == "__main__":
