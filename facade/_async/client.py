@@ -296,7 +296,7 @@ class AsyncSpeechClient:
         exchange = await self._begin(call)
 
         async def speak() -> SpeechAudio:
-            await speech_async(exchange, request.fields())
+            await speech_async(exchange, request)
             return _audio(exchange, request)
 
         return await _guarded(exchange, speak)
@@ -308,7 +308,7 @@ class AsyncSpeechClient:
         with atomic_file(target) as file:
             exchange = await self._begin(call, is_whole=False)
             try:
-                await _guarded(exchange, partial(speech_async, exchange, request.fields()))
+                await _guarded(exchange, partial(speech_async, exchange, request))
                 return await _save(exchange, request, target, file)
             finally:
                 await exchange.aclose()
@@ -320,7 +320,7 @@ class AsyncSpeechClient:
         reader = AsyncAudioReader(exchange, request.expected_format)
 
         async def begin() -> AsyncAudioReader:
-            await speech_async(exchange, request.fields())
+            await speech_async(exchange, request)
             await reader.begin()
             return reader
 

@@ -297,7 +297,7 @@ class SpeechClient:
         exchange = self._begin(call)
 
         def speak() -> SpeechAudio:
-            speech(exchange, request.fields())
+            speech(exchange, request)
             return _audio(exchange, request)
 
         return _guarded(exchange, speak)
@@ -309,7 +309,7 @@ class SpeechClient:
         with atomic_file(target) as file:
             exchange = self._begin(call, is_whole=False)
             try:
-                _guarded(exchange, partial(speech, exchange, request.fields()))
+                _guarded(exchange, partial(speech, exchange, request))
                 return _save(exchange, request, target, file)
             finally:
                 exchange.close()
@@ -321,7 +321,7 @@ class SpeechClient:
         reader = AudioReader(exchange, request.expected_format)
 
         def begin() -> AudioReader:
-            speech(exchange, request.fields())
+            speech(exchange, request)
             reader.begin()
             return reader
 

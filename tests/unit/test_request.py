@@ -48,7 +48,6 @@ def test_what_is_left_out_stays_out() -> None:
     request = build()
     assert (request.options, request.extra_body, request.stream) == ({}, {}, False)
     assert (request.text, request.voice, request.model) == ("Hello.", "af_heart", KOKORO)
-    assert request.fields() == {"model": KOKORO, "input": "Hello.", "voice": "af_heart"}
     assert request.known_model is models()[KOKORO]
 
 
