@@ -98,8 +98,8 @@ def install(root: Path, fresh: Path) -> None:
     """Put a fresh build, and what is served of it, in the place of the old ones."""
     shutil.rmtree(root / "generated", ignore_errors=True)
     shutil.copytree(fresh, root / "generated")
-    (root / SERVED).parent.mkdir(exist_ok=True)
-    (root / SERVED).write_bytes(_served(fresh))
+    if (root / SERVED).exists():
+        (root / SERVED).write_bytes(_served(fresh))
 
 
 def _served(generated: Path) -> bytes:
@@ -111,8 +111,8 @@ def _served(generated: Path) -> bytes:
 def _drift(root: Path, fresh: Path) -> Iterator[str]:
     yield from differences(read_tree(root / "generated"), read_tree(fresh))
     path = root / SERVED
-    found = {SERVED: path.read_bytes()} if path.exists() else {}
-    yield from differences(found, {SERVED: _served(fresh)})
+    if path.exists():
+        yield from differences({SERVED: path.read_bytes()}, {SERVED: _served(fresh)})
 
 
 def require(tool: str, wanted: str, found: str) -> None:

@@ -126,7 +126,7 @@ def _compare(content: bytes, name: str, root: Path) -> list[Finding]:
     rebase(old)
     rebase(new)
     _rename(old, new)
-    return compare(old, new)
+    return compare(old, new, OPERATIONS)
 
 
 def _rename(old: CommentedMap, new: CommentedMap) -> None:

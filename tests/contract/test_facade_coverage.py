@@ -22,6 +22,7 @@ from contract.document import load_openapi
 from contract.vendor import FILES
 from facade import SpeechClient
 from tests.contract.reading import OPERATIONS, Contract
+from tests.faults.server import SPEECH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -254,7 +255,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-AUDIO = ("audio/wav", b"\xff\x00\x01\x00")
+AUDIO = ("audio/wav", SPEECH)
 CHUNK = {"object": "audio.tts.chunk", "model": "m", "b64": base64.b64encode(b"\1\2" * 8).decode()}
 STREAM = ("text/event-stream", f"data: {json.dumps(CHUNK)}\n\ndata: [DONE]\n\n".encode())
 
@@ -345,9 +346,8 @@ def test_each_documented_status_raises_its_class(
 def test_each_schema_of_an_answer_is_decoded(service: Service, client: SpeechClient) -> None:
     """Audio of any type, the chunks of a stream, and voices in both shapes and all forms."""
     for media_type in ("application/octet-stream", "audio/wav", "audio/mpeg"):
-        service.answer = (media_type, b"\xff\x00\x01\x00")
-        audio = client.synthesize("Hello.", voice="v", model="m/m")
-        assert audio.content == b"\xff\x00\x01\x00"
+        service.answer = (media_type, SPEECH)
+        assert client.synthesize("Hello.", voice="v", model="m/m").content == SPEECH
     service.answer = STREAM
     with client.stream("Hello.", voice="v", model="m/m") as stream:
         assert b"".join(list(stream)) == b"\1\2" * 8

@@ -159,7 +159,7 @@ def moved_server(spec: str) -> str:
             ["::error .*title=BREAKING POST /audio/speech servers::a server is gone",
              "::warning .*title=ADDITIVE POST /audio/speech servers::a new server"],
             ["the server has moved"],
-            ["BREAKING: POST /audio/speech servers: a server is gone; see facade/_config.py"],
+            ["BREAKING: POST /audio/speech servers: a server is gone; see facade/_transport/"],
         ),
     ],
 )  # fmt: skip
