@@ -1,5 +1,6 @@
 """Our end of a connection, where no real one can be brought to do a thing."""
 
+import socket
 import ssl
 from typing import Any
 
@@ -13,6 +14,7 @@ from facade import RetryPolicy, Timeouts
 from facade._transport import network_async, network_sync
 from facade._transport.call import Call
 from facade._transport.config import Secret
+from facade._transport.socket_async import Socket
 
 LARGE = bytes(200_000)
 
@@ -73,5 +75,7 @@ class Ending(ByteStream):
 )
 def test_tls_that_has_ended_is_not_used_again(error: type[Exception]) -> None:
     call = Call(Timeouts(), RetryPolicy(), Secret("key"))
-    stream = network_async.Stream(Ending(error), call, 0, is_shared=False)
-    assert not anyio.run(stream.is_quiet)
+    here, there = socket.socketpair()
+    with here, there:
+        stream = network_async.Stream(Ending(error), Socket(here), call, 0, is_shared=False)
+        assert not anyio.run(stream.is_quiet)
