@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test rehearse clients lint generate check vendor contract-diff api-diff bench clean
+.PHONY: help demo test suite rehearse clients lint mutants generate check vendor contract-diff api-diff bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1 \2/p' Makefile | awk '{ t = $$1; $$1 = ""; printf "  make %-14s%s\n", t, $$0 }'
@@ -15,9 +15,11 @@ demo: $(VENV)/.demo ## install what is needed and speak a sentence into speech.w
 	$(PY) -m facade synthesize --local --voice 'af_bella(2)+af_heart(1)' --output speech.wav \
 		'Hello! This sentence came through the whole stack, without a key.'
 
-test: $(VENV)/.dev clients lint ## install what is needed and run the linters and every test
+test: clients lint suite ## install what is needed and run the linters and every test
+
+suite: $(VENV)/.dev ## every test, several at a time, and what they cover
 	$(PY) -m coverage erase
-	$(PY) -m coverage run -m pytest
+	$(PY) -m coverage run -m pytest --numprocesses auto --dist worksteal
 	$(PY) -m coverage combine --quiet
 	$(PY) -m coverage report
 
@@ -59,6 +61,14 @@ api-diff: $(VENV)/.dev ## what breaks in facade since BASE; fails when CHANGELOG
 bench: $(VENV)/bench/.done ## what the client costs beside others; CHECK=1 fails on a missed bound, ONLY=name
 	$(VENV)/bench/bin/python -m benchmarks --only '$(ONLY)' $(if $(CHECK),--check)
 
+MODULE ?= facade/_rules/sse.py
+TESTS ?= tests/unit
+SAMPLE ?= 100
+SEED ?= 1
+
+mutants: $(VENV)/.dev ## break MODULE in SAMPLE places, one after the other, and list what TESTS do not notice
+	$(PY) -m tests.mutants $(MODULE) --tests $(TESTS) --sample $(SAMPLE) --seed $(SEED)
+
 clean: ## remove the environment and everything that was built
 	rm -rf $(VENV) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis dist speech.wav
 
@@ -89,9 +99,20 @@ $(VENV)/bench/.done: benchmarks/requirements.txt pyproject.toml | $(PY)
 		-e '.[emulator]'
 	@touch $@
 
+# Which versions of the dependencies: `lowest` (the bounds of pyproject.toml themselves), `newest`
+# (also where a tool of `dev` asks for older ones), or `pre` (with pre-releases). Each needs an
+# environment of its own: make suite VERSIONS=lowest VENV=.venv/lowest
+VERSIONS ?=
+LOWEST := $(if $(filter lowest,$(VERSIONS)),--constraint $(VENV)/lowest.txt)
+PRE := $(if $(filter pre,$(VERSIONS)),--pre)
+
 # The wheelhouse lets the packaging test install the wheel as a user would, without a network.
 $(VENV)/.dev: pyproject.toml | $(PY)
-	$(PIP) -e '.[dev]'
+	grep -oE '"[a-z0-9.-]+>=[0-9.]+' pyproject.toml | sed 's/"//; s/>=/==/' >$(VENV)/lowest.txt
+	$(PIP) -e '.[dev]' $(LOWEST)
+ifneq ($(filter newest pre,$(VERSIONS)),)
+	$(PIP) --upgrade --upgrade-strategy eager $(PRE) -e '.[cli,emulator,test]'
+endif
 	$(PY) -m pip download --quiet --disable-pip-version-check --dest $(VENV)/wheelhouse \
-		'.[cli,emulator]' pytest
+		'.[cli,emulator]' pytest $(LOWEST) $(PRE)
 	@touch $@ $(VENV)/.demo

@@ -335,11 +335,11 @@ def test_an_event_that_is_too_large_in_a_single_piece(
         assert listener.pieces == [b"ab"]
 
 
-def test_a_million_empty_lines_are_no_end(connect: Connect) -> None:
-    body = a_stream(event(b"ab"), b"\n" * 1_000_000, event(b"cd"), DONE)
+def test_a_great_many_empty_lines_are_no_end(connect: Connect) -> None:
+    body = a_stream(event(b"ab"), b"\n" * 200_000, event(b"cd"), DONE)
     with FaultServer(body) as server:
         assert Listener(connect(server.url)).hear_all() == b"abcd"
-    with FaultServer(a_stream(event(b"ab"), b"\n" * 1_000_000)) as server:
+    with FaultServer(a_stream(event(b"ab"), b"\n" * 200_000)) as server:
         stream_failure(Listener(connect(server.url)), StreamInterruptedError)
 
 

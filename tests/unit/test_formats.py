@@ -337,6 +337,7 @@ def test_mp3_audio_with_much_of_something_else_in_it_has_no_known_length() -> No
     [
         pytest.param(b"ID3\4\0", id="half a tag"),
         pytest.param(tag(100), id="a tag and nothing else"),
+        pytest.param(tag(100) + frame()[:3], id="a tag and less than a header"),
         pytest.param(b"ID3\4\0\0\x7f\x7f\x7f\x7f" + frame(), id="a tag beyond the end"),
     ],
 )
@@ -486,6 +487,59 @@ beginnings = st.sampled_from(
         *(tag(5) + frame() * 3, frame() * 3 + b"\xff\xfb"),
     ]
 )
+
+
+@pytest.mark.parametrize(
+    ("head", "more", "form", "has"),
+    [
+        (wav(fmt()), 0, WAV, False),
+        (wav(fmt()), 1, WAV, True),
+        (wav(fmt(), chunk(b"data", b"")), 0, WAV, False),
+        (wav(fmt(), chunk(b"data", b"", 0)), 0, WAV, False),
+        (wav(fmt(), chunk(b"data", b"", 2)), 1, WAV, False),
+        (wav(fmt(), chunk(b"data", b"", 2)), 2, WAV, True),
+        (wav(fmt(7, 8, 8000), chunk(b"data", b"", 1)), 1, WAV, True),
+        (wav(fmt(2, 4), chunk(b"data", b"", 1)), 1, WAV, True),
+        (frame(), 0, MP3, True),
+        (frame()[:-1], 0, MP3, False),
+        (frame()[:-1], 1, MP3, True),
+        (b"", 0, RAW, False),
+        (b"", 1, RAW, False),
+        (b"", 2, RAW, True),
+        (b"", 0, AudioFormat("flac"), False),
+        (b"", 1, AudioFormat("flac"), True),
+    ],
+)
+def test_a_sample_is_sound(head: bytes, more: int, form: AudioFormat, has: bool) -> None:
+    assert has_sound(head, len(head) + more, format_of(head, form)) is has
+
+
+@pytest.mark.parametrize(
+    ("head", "container"),
+    [
+        (b"RIFF\0\0\0\0WAVE", "wav"),
+        (b"RIFF\0\0\0\0WAV", "wav"),
+        (b"RIFF", "wav"),
+        (b"RIFF\0\0\0\0WAVX", None),
+        (b"RIFF\0\0\0\0AVI ", None),
+        (b"RIF", None),
+        (b"OggS", "opus"),
+        (b"Ogg", None),
+        (b"fLaC", "flac"),
+        (b"fLa", None),
+        (tag(5) + b"fLaC", "flac"),
+        (b"\xff\xf1", "aac"),
+        (b"\xff\xf9", "aac"),
+        (b"\xff\xf7", None),
+        (b"\xff", None),
+        (b"\0\0\0\x20ftyp", "unknown"),
+        (b"\0\0\0\x20ftyM", None),
+        (b"\x1a\x45\xdf\xa3", "unknown"),
+        (b"\x1a\x45\xdf", None),
+    ],
+)
+def test_a_container_is_known_by_its_first_bytes(head: bytes, container: Container | None) -> None:
+    assert container_of(head) == container
 
 
 @given(beginnings, st.binary(max_size=100), st.sampled_from(CONTAINERS))

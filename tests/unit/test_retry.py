@@ -41,6 +41,7 @@ def test_other_statuses_may_be_named() -> None:
     again = [code for code in range(400, 600) if policy.decide(status(code), attempt=1, left_s=60)]
     assert again == [408, 429, 503]
     assert policy == RetryPolicy(statuses=[429, 503, 408, 408])
+    assert RetryPolicy(statuses=range(400, 600)).statuses == tuple(range(400, 600))
     assert not RetryPolicy(statuses=()).decide(status(503, 1.0), attempt=1, left_s=60)
 
 

@@ -142,6 +142,17 @@ def test_a_million_empty_lines_are_no_more_than_a_large_event() -> None:
     assert decode(b"\n" * 1_000_000 + b"data: a\n\n") == [(b"", b"a")]
 
 
+@pytest.mark.parametrize("before", [b"id: 1", b"retry: 1", b": hello", b"event: e", b"data:"])
+def test_json_without_a_name_counts_once_the_stream_has_begun(before: bytes) -> None:
+    (event,) = decode(before + b'\n{"a": 1}\n\n')
+    assert event.data.strip() == b'{"a": 1}'
+
+
+@pytest.mark.parametrize("before", [b"", b"other: 1\n"])
+def test_json_without_a_name_begins_no_stream(before: bytes) -> None:
+    assert decode(before + b'{"a": 1}\n\n') == []
+
+
 def test_many_events_that_are_small_enough_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "MAX_EVENT_BYTES", 4096)
     assert len(decode(*[b"data: " + b"a" * 3000 + b"\n\n"] * 100)) == 100

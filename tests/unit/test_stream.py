@@ -24,6 +24,7 @@ HEADERS = {"x-request-id": "req-1", "cf-ray": "ray-1"}
 DONE = b"data: [DONE]\n\n"
 AUDIO = "conversation.item.audio_output.delta"
 FAILED = "conversation.item.tts.failed"
+WORDS = "conversation.item.word_timestamps"
 
 
 def event(document: object) -> bytes:
@@ -233,6 +234,9 @@ def test_words_grow_in_order_as_they_come() -> None:
             None,
             None,
         ),
+        (event({"type": WORDS, "words": [], "error": "it broke"}), "it broke", WORDS, None),
+        (event({"type": "done", "error": "it broke"}), "it broke", "done", None),
+        (event({"type": AUDIO, "delta": "YWI=", "error": "it broke"}), "it broke", AUDIO, None),
         (event({"type": "error", "message": "it broke", "code": 7}), "it broke", "error", "7"),
         (event({"type": "error", "delta": 5, "error": "it broke"}), "it broke", "error", None),
         (b"event: error\ndata:\n\n", "did not say which", None, None),

@@ -214,6 +214,12 @@ def test_an_unreadable_mix_is_refused_at_its_place(
         assert str(caught.value).endswith(f", at character {position + 1} of {text!r}")
 
 
+def test_a_weight_that_only_just_can_be_written_out_is_taken() -> None:
+    largest = 10**1000 - 1
+    assert str(VoiceMix({"a": largest, "b": 1})) == f"a({largest})+b(1)"
+    assert str(VoiceMix.parse(f"a({largest})+b")) == f"a({largest})+b(1)"
+
+
 def test_a_weight_that_only_just_cannot_be_written_out_is_refused() -> None:
     with pytest.raises(InvalidVoiceMixError, match="more than 1000 digits"):
         VoiceMix.parse(f"a(0.{'0' * 1200}1)+b")
