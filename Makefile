@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test suite clients lint mutants generate check vendor contract-diff api-diff bench clean
+.PHONY: help demo test suite rehearse clients lint mutants generate check vendor contract-diff api-diff bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1 \2/p' Makefile | awk '{ t = $$1; $$1 = ""; printf "  make %-14s%s\n", t, $$0 }'
@@ -23,6 +23,9 @@ suite: $(VENV)/.dev ## every test, several at a time, and what they cover
 	$(PY) -m coverage combine --quiet
 	$(PY) -m coverage report
 
+rehearse: $(VENV)/.dev ## take each kind of new contract in, in copies of the tree (minutes)
+	$(PY) -m pytest -m '' tests/contract/test_rehearsal.py
+
 clients: $(VENV)/clients/.done ## install other people's clients, for their tests
 
 lint: $(VENV)/.dev ## ruff and mypy
@@ -31,23 +34,24 @@ lint: $(VENV)/.dev ## ruff and mypy
 	$(PY) -m mypy
 
 generate: $(VENV)/.dev ## rebuild generated/ from openapi.yaml and contract/overlay.yaml, and facade's _sync/ from _async/
-	$(PY) -m contract.generate
+	$(PY) -m contract.generate $(if $(VERBOSE),--verbose)
 	$(PY) -m contract.unasync
-	$(PY) -m tests.emulator.contract
 
 check: $(VENV)/.dev ## make elsewhere what `generate` makes, and fail when it differs
 	$(PY) -m contract.generate --check
 	$(PY) -m contract.unasync --check
 
+# By the environment, where no character of a file's name means anything.
+vendor: override export SPEC := $(value SPEC)
 vendor: $(VENV)/.dev ## take in a new contract, SPEC=file-or-URL, and rebuild all that follows from it
-	$(PY) -m contract.vendor '$(SPEC)'
-	$(PY) -m tests.emulator.contract
+	@$(PY) -m contract.vendor "$$SPEC" $(if $(VERBOSE),--verbose)
 
 BASE ?= origin/main
 FORMAT ?= text
 
 contract-diff: $(VENV)/.dev ## what changed in the contract since BASE; fails when CHANGELOG does not name what breaks
-	$(PY) -m contract.compose | $(PY) -m contract.diff '$(BASE):generated/contract.yaml' - \
+	@contract=$$($(PY) -m contract.compose) && printf '%s\n' "$$contract" | \
+		$(PY) -m contract.diff '$(BASE):generated/contract.yaml' - \
 		$(if $(GITHUB_STEP_SUMMARY),--summary '$(GITHUB_STEP_SUMMARY)') --format $(FORMAT) \
 		--file openapi.yaml --fail-on breaking --changelog '$(BASE)'
 

@@ -8,12 +8,15 @@ remove and append children and leave each comment above its own.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import CommentMark
 from ruamel.yaml.scalarstring import FoldedScalarString, LiteralScalarString
 from ruamel.yaml.tokens import CommentToken
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Collection = CommentedMap | CommentedSeq
 
@@ -35,6 +38,17 @@ def keep_only(parent: CommentedMap, name: str, kept: set[Any]) -> None:
             del collection[key]
 
 
+def rename(collection: CommentedMap, names: Mapping[str, str]) -> None:
+    """Give keys of a mapping other names, each in its place."""
+    comments = dict(collection.ca.items)
+    items = [(names.get(key, key), value) for key, value in collection.items()]
+    collection.clear()
+    for key, value in items:
+        collection[key] = value
+    collection.ca.items.clear()
+    collection.ca.items.update({names.get(key, key): kept for key, kept in comments.items()})
+
+
 def append(collection: Collection, key: Any, value: Any) -> None:
     """Put `value` at the end: under a new key of a mapping, or as the next item of a sequence."""
     last = _keys(collection)[-1:]
@@ -46,6 +60,14 @@ def append(collection: Collection, key: Any, value: Any) -> None:
     else:
         collection.append(value)
     _set_lines_after(collection, key, below)
+
+
+def in_blocks(node: Any) -> None:
+    """Write every collection below `node` in blocks, as one of a JSON document is not."""
+    if isinstance(node, Collection) and node.fa.flow_style() is not False:
+        node.fa.set_block_style()
+        for child in node.values() if isinstance(node, CommentedMap) else node:
+            in_blocks(child)
 
 
 def without_comments(node: Any) -> Any:

@@ -7,12 +7,14 @@ and the spelling of scalars survive. Whatever is wrong with a document is a `Con
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, cast
 from urllib.parse import unquote
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.constructor import ConstructorError, DuplicateKeyError, RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.representer import RoundTripRepresenter
 
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
+
+LIMIT = 16 * 2**20
+"""Bytes of a document: some thirty times what Together's takes."""
 
 Location = tuple[str | int, ...]
 """The keys and indexes that lead to a node from the root of its document."""
@@ -29,11 +34,37 @@ Item = TypeVar("Item", CommentedMap, str)
 
 
 class ContractError(Exception):
-    """A document, an overlay or a tool that nothing sound can be made of; its text says why."""
+    """A document, an overlay or a tool that nothing sound can be made of.
+
+    Its text says why, in one line that is no longer than a person reads, whatever a document has
+    in it.
+    """
+
+    status: ClassVar[int] = 2
+    """The exit status of a tool that ends with it."""
+
+    def __str__(self) -> str:
+        text = " ".join(super().__str__().split())
+        text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[: 2 * _LINE])
+        return text if len(text) <= _LINE else text[: _LINE - 1] + "…"
 
 
 class OperationMissingError(ContractError):
     """No operation of a document has the operationId that was asked for."""
+
+    def __init__(self, operation_id: str) -> None:
+        super().__init__(f"operation {operation_id!r} is missing")
+        self.operation_id = operation_id
+
+
+class DanglingReferenceError(ContractError):
+    """A reference leads to nothing."""
+
+    def __init__(self, reference: Reference) -> None:
+        super().__init__(
+            f"{pointer(reference.at)}: dangling reference: there is no {reference.ref!r}"
+        )
+        self.reference = reference
 
 
 class Reference(NamedTuple):
@@ -56,7 +87,7 @@ def load_openapi(path: Path) -> CommentedMap:
     Raises:
         ContractError: it cannot be read, is no YAML 1.2, repeats a key, or is no OpenAPI 3.
     """
-    return parse_openapi(_read(path), str(path))
+    return parse_openapi(read_file(path), str(path))
 
 
 def parse_openapi(content: bytes, name: str) -> CommentedMap:
@@ -70,7 +101,29 @@ def parse_openapi(content: bytes, name: str) -> CommentedMap:
 
 def load_yaml(path: Path) -> Any:
     """Read any YAML 1.2 file for a round trip; a repeated key is an error."""
-    return _parse(_read(path), str(path))
+    return _parse(read_file(path), str(path))
+
+
+def read_file(path: Path, *, limit: int = LIMIT) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        ContractError: it cannot be read, or has more than `limit` bytes.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(limit + 1)
+    except OSError as error:
+        raise ContractError(f"{path}: cannot be read: {error.strerror}") from error
+    if len(content) > limit:
+        raise ContractError(f"{path}: more than {limit:,} bytes")
+    return content
+
+
+def tell(tool: str, error: Exception) -> int:
+    """Print why a tool ends, on standard error; the return value is its exit status."""
+    print(f"{tool}: {error}", file=sys.stderr)  # noqa: T201
+    return error.status if isinstance(error, ContractError) else ContractError.status
 
 
 def dump(document: CommentedMap) -> str:
@@ -95,7 +148,7 @@ def find_operation(document: CommentedMap, operation_id: str) -> Operation:
         if operation.get("operationId") == operation_id
     ]
     if not found:
-        raise OperationMissingError(f"operation {operation_id!r} is missing")
+        raise OperationMissingError(operation_id)
     if len(found) > 1:
         places = " and ".join(f"{method.upper()} {path}" for path, method in found)
         raise ContractError(f"operation {operation_id!r} is there more than once: {places}")
@@ -129,9 +182,7 @@ def resolve(document: CommentedMap, reference: Reference) -> Location:
         try:
             node = node[key]
         except (KeyError, IndexError, TypeError) as error:
-            raise ContractError(
-                f"{pointer(reference.at)}: dangling reference: there is no {reference.ref!r}"
-            ) from error
+            raise DanglingReferenceError(reference) from error
         location = (*location, key)
     return location
 
@@ -172,9 +223,12 @@ def pointer(location: Location) -> str:
     return "#" + "".join("/" + str(key).replace("~", "~0").replace("/", "~1") for key in location)
 
 
+_LINE = 500
+"""Characters of an error's text."""
+
 # Below these keywords stand names of the author's choice, and below each name an object with
 # keywords again.
-_NAMING = frozenset(
+NAMING = frozenset(
     {
         "$defs", "callbacks", "content", "definitions", "dependentSchemas", "encoding", "examples",
         "headers", "links", "parameters", "pathItems", "paths", "patternProperties", "properties",
@@ -185,22 +239,17 @@ _NAMING = frozenset(
 _DATA = frozenset({"const", "default", "enum", "example", "value"})
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ContractError(f"{path}: cannot be read: {error.strerror}") from error
-
-
 def _parse(content: bytes, name: str) -> Any:
     try:
         return _yaml().load(content)
     except MarkedYAMLError as error:
         line = "" if error.problem_mark is None else f":{error.problem_mark.line + 1}"
-        raise ContractError(f"{name}{line}: invalid YAML: {error.problem}") from error
+        problem = error.problem
+        if isinstance(error, DuplicateKeyError):  # which goes on with both values
+            problem = problem.partition(" with value ")[0]
+        raise ContractError(f"{name}{line}: invalid YAML: {problem}") from error
     except (YAMLError, ValueError, RecursionError) as error:  # such as the date 2024-02-31
-        reason = " ".join(str(error).split())
-        raise ContractError(f"{name}: invalid YAML: {reason}") from error
+        raise ContractError(f"{name}: invalid YAML: {error}") from error
 
 
 def _references(
@@ -219,7 +268,7 @@ def _references(
             elif key == "discriminator" and isinstance(value, Mapping):
                 yield from _mapped(value, here)
             elif not _is_data(key, value):
-                yield from _references(value, here, named=key in _NAMING, above=above)
+                yield from _references(value, here, named=key in NAMING, above=above)
     elif isinstance(node, Sequence) and not isinstance(node, str):
         for index, item in enumerate(node):
             yield from _references(item, (*at, index), named=False, above=above)
@@ -244,6 +293,16 @@ def _mapped(discriminator: Mapping[str, Any], at: Location) -> Iterator[Referenc
         yield Reference((*here, value), ref)
 
 
+class _Constructor(RoundTripConstructor):
+    """Refuses what is tagged as no kind of YAML's own, such as an object of Python's."""
+
+    def refuse(self, node: Any) -> Any:
+        raise ConstructorError(None, None, f"unknown tag {node.tag}", node.start_mark)
+
+
+_Constructor.add_constructor(None, _Constructor.refuse)
+
+
 class _Representer(RoundTripRepresenter):
     """Writes `null` as `null`; the round trip's own would leave the value out."""
 
@@ -256,6 +315,7 @@ _Representer.add_representer(type(None), _Representer.represent_none)
 
 def _yaml() -> YAML:
     yaml = YAML()
+    yaml.Constructor = _Constructor
     yaml.Representer = _Representer
     yaml.preserve_quotes = True
     yaml.brace_single_entry_mapping_in_flow_sequence = True

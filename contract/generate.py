@@ -1,10 +1,12 @@
 """Build `generated/`: the effective contract, the low-level client made from it, and a record.
 
-    python -m contract.generate           rebuild it
-    python -m contract.generate --check   build it elsewhere and compare
+    python -m contract.generate             rebuild it
+    python -m contract.generate --check     build it elsewhere and compare
+    python -m contract.generate --verbose   show all that the generator says when it fails
 
-Exit status 0; 1 when `--check` finds a difference, each named on standard output; 2 with the reason
-on standard error when nothing can be built. Needs no network.
+Exit status 0; 1 when `--check` finds a difference, each named on standard output; with the reason
+on standard error, 2 when nothing can be built, and 3 when the overlay contradicts the contract.
+Needs no network.
 """
 
 from __future__ import annotations
@@ -24,8 +26,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ruamel.yaml import YAML
+
 from contract.compose import ROOT, compose_files
-from contract.document import ContractError
+from contract.document import ContractError, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -36,6 +40,9 @@ GENERATOR = "0.29.1"
 RUFF = "0.17.5"
 """The only ruff that formats what the generator wrote."""
 
+SERVED = "together_emulator/openapi.json"
+"""The copy of the effective contract that the emulator serves: a wheel has no YAML reader."""
+
 SOURCES = ("openapi.yaml", "contract/overlay.yaml", "generator-config.yaml")
 """What `generated/` is made from, relative to the repository."""
 
@@ -45,24 +52,27 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
     parser = argparse.ArgumentParser(prog="python -m contract.generate", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--check", action="store_true", help="compare, and change nothing")
+    parser.add_argument("--verbose", action="store_true", help="show the generator's own lines")
     options = parser.parse_args(argv)
-    generated = root / "generated"
     try:
         with tempfile.TemporaryDirectory() as scratch:
             fresh = Path(scratch) / "generated"
-            build(root, fresh)
+            build(root, fresh, verbose=options.verbose)
             if options.check:
-                return _report(differences(read_tree(generated), read_tree(fresh)))
-            shutil.rmtree(generated, ignore_errors=True)
-            shutil.copytree(fresh, generated)
+                return _report(_drift(root, fresh))
+            install(root, fresh)
     except (ContractError, OSError) as error:
-        print(f"contract.generate: {error}", file=sys.stderr)  # noqa: T201
-        return 2
+        return tell("contract.generate", error)
     return 0
 
 
-def build(root: Path, target: Path) -> None:
+def build(root: Path, target: Path, *, verbose: bool = False) -> None:
     """Write the whole of `generated/` into `target`, which must not exist yet.
+
+    Args:
+        root: Where the sources are.
+        target: The folder to write.
+        verbose: Print what the generator says when it fails.
 
     Raises:
         ContractError: another generator or ruff is installed, the contract cannot be composed, or
@@ -70,14 +80,39 @@ def build(root: Path, target: Path) -> None:
     """
     require("openapi-python-client", GENERATOR, _generator_version())
     require("ruff", RUFF, _ruff_version())
-    contract = compose_files(root / "openapi.yaml", root / "contract" / "overlay.yaml")
+    contract = compose_files(
+        root / "openapi.yaml",
+        root / "contract" / "overlay.yaml",
+        known=root / "generated" / "contract.yaml",
+    )
     with tempfile.TemporaryDirectory() as scratch:
         document = Path(scratch) / "contract.yaml"
         document.write_text(contract, encoding="utf-8", newline="\n")
-        _run_generator(document, root / "generator-config.yaml", target)
+        _run_generator(document, root / "generator-config.yaml", target, verbose=verbose)
         shutil.copyfile(document, target / "contract.yaml")
     record = json.dumps(provenance(root), indent=2) + "\n"
     (target / "provenance.json").write_text(record, encoding="utf-8", newline="\n")
+
+
+def install(root: Path, fresh: Path) -> None:
+    """Put a fresh build, and what is served of it, in the place of the old ones."""
+    shutil.rmtree(root / "generated", ignore_errors=True)
+    shutil.copytree(fresh, root / "generated")
+    if (root / SERVED).exists():
+        (root / SERVED).write_bytes(_served(fresh))
+
+
+def _served(generated: Path) -> bytes:
+    document = YAML(typ="safe").load(generated / "contract.yaml")
+    # Dates and the like become what JSON has.
+    return (json.dumps(document, indent=1, ensure_ascii=False, default=str) + "\n").encode()
+
+
+def _drift(root: Path, fresh: Path) -> Iterator[str]:
+    yield from differences(read_tree(root / "generated"), read_tree(fresh))
+    path = root / SERVED
+    if path.exists():
+        yield from differences({SERVED: path.read_bytes()}, {SERVED: _served(fresh)})
 
 
 def require(tool: str, wanted: str, found: str) -> None:
@@ -129,7 +164,7 @@ def _report(lines: Iterator[str]) -> int:
     if not drift:
         return 0
     print(*drift, sep="\n")  # noqa: T201
-    print("generated/ is not what its sources give; run `make generate`")  # noqa: T201
+    print("what is generated is not what its sources give; run `make generate`")  # noqa: T201
     return 1
 
 
@@ -167,7 +202,7 @@ def _ruff_version() -> str:
     return answer.stdout.split()[1]
 
 
-def _run_generator(document: Path, config: Path, target: Path) -> None:
+def _run_generator(document: Path, config: Path, target: Path, *, verbose: bool) -> None:
     command = [sys.executable, "-m", "openapi_python_client", "generate", "--fail-on-warning"]
     command += ["--meta", "uv", "--path", str(document), "--config", str(config)]
     command += ["--output-path", str(target)]
@@ -180,7 +215,25 @@ def _run_generator(document: Path, config: Path, target: Path) -> None:
         errors="replace",
     )
     if done.returncode:
-        raise ContractError(f"openapi-python-client failed\n{done.stdout}{done.stderr}".rstrip())
+        said = f"{done.stdout}{done.stderr}".strip()
+        if verbose:
+            print(said, file=sys.stderr)  # noqa: T201
+        raise ContractError(
+            f"openapi-python-client failed: {_gist(said):.300} (all that it says: --verbose, or"
+            " VERBOSE=1 of make)"
+        )
+
+
+def _gist(said: str) -> str:
+    lines = (" ".join(line.split()) for line in said.splitlines())
+    return " ".join(line for line in lines if line and not line.startswith(_FRAME))
+
+
+# What the generator puts around every reason.
+_FRAME = (
+    "Generating ", "Error(s) encountered", "Warning(s) encountered", "Failed to parse",
+    "For further information", "If you believe",
+)  # fmt: skip
 
 
 if __name__ == "__main__":

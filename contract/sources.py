@@ -10,27 +10,21 @@ from pathlib import Path
 
 import httpx
 
-from contract.document import ContractError
-
-LIMIT = 16 * 2**20
-"""Bytes of a document that is fetched: some thirty times what Together's takes."""
+from contract.document import LIMIT, ContractError, read_file
 
 
 def read(source: str) -> bytes:
     """The bytes of a file, of `REV:path` in the git repository here, or of standard input (`-`).
 
     Raises:
-        ContractError: it cannot be read.
+        ContractError: it cannot be read, or is a file of more than `LIMIT` bytes.
     """
     if source == "-":
         return sys.stdin.buffer.read()
     path = Path(source)
     if ":" in source and not path.exists():
         return git("cat-file", "blob", source)
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ContractError(f"{source}: cannot be read: {error.strerror}") from error
+    return read_file(path)
 
 
 def git(*arguments: str, cwd: Path | None = None) -> bytes:

@@ -6,7 +6,7 @@ generated, nothing is named but the operations and the class of a request's body
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from together_openapi import AuthenticatedClient
 from together_openapi.api.audio import audio_speech
@@ -14,24 +14,24 @@ from together_openapi.api.voices import fetch_voices
 from together_openapi.models import AudioSpeechRequest
 from together_openapi.types import UNSET
 
+from facade._rules.request import SpeechRequest
 
-def speech(sender: Any, fields: Mapping[str, object]) -> None:
+
+def speech(sender: Any, request: SpeechRequest) -> None:
     """Have `sender` send a request for speech.
 
     Args:
         sender: Its `request` takes what that of an `httpx.Client` does.
-        fields: The request's fields, by their names on the wire.
+        request: What to ask for.
     """
-    audio_speech.sync_detailed(
-        client=_client().set_httpx_client(sender), body=AudioSpeechRequest.from_dict(fields)
-    )
+    client = _client().set_httpx_client(sender)
+    audio_speech.sync_detailed(client=client, body=_body(request))
 
 
-async def speech_async(sender: Any, fields: Mapping[str, object]) -> None:
+async def speech_async(sender: Any, request: SpeechRequest) -> None:
     """Have `sender` send a request for speech; see `speech`."""
-    await audio_speech.asyncio_detailed(
-        client=_client().set_async_httpx_client(sender), body=AudioSpeechRequest.from_dict(fields)
-    )
+    client = _client().set_async_httpx_client(sender)
+    await audio_speech.asyncio_detailed(client=client, body=_body(request))
 
 
 def voices(sender: Any, model: str | None) -> None:
@@ -49,3 +49,23 @@ async def voices_async(sender: Any, model: str | None) -> None:
 def _client() -> AuthenticatedClient:
     # Address and key are the exchange's affair: it sends what this only passes on.
     return AuthenticatedClient(base_url="", token="")
+
+
+def _body(request: SpeechRequest) -> AudioSpeechRequest:
+    """Return the generated body, with nothing in it that the caller left out.
+
+    What may be left out goes in by its wire name. The generated class would add every default of
+    the contract, refuse values that a newer service takes, and have a class for what is nested.
+    """
+    body = AudioSpeechRequest.from_dict(
+        {"model": request.model, "input": request.text, "voice": request.voice}
+    )
+    body.additional_properties.update(request.extra_body)
+    body.additional_properties.update(request.options)
+    pronunciations = body.additional_properties.pop("pronunciation_dict", None)
+    if pronunciations is not None:
+        given = cast("Mapping[str, object]", request.extra_body.get("extra_params", {}))
+        body["extra_params"] = {**given, "pronunciation_dict": [*pronunciations]}
+    if request.stream:
+        body["stream"] = True
+    return body

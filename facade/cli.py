@@ -508,7 +508,9 @@ def _sound_library() -> Any:
     try:
         import sounddevice
     except ImportError:
-        raise SpeechError("playing needs more: pip install 'together-speech[play]'") from None
+        raise SpeechError(
+            "playing needs more: pip install 'together-speech[play]', or '.[play]' in the checkout"
+        ) from None
     except OSError as error:
         raise SpeechError(
             f"playing needs the library PortAudio ({error}): 'apt install libportaudio2' on Debian "

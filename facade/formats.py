@@ -283,7 +283,8 @@ def wav_header(encoding: Encoding, sample_rate_hz: int, channels: int, data_size
 
     Everything but integer PCM has the `fact` chunk with the number of samples, as the WAVE
     specification asks. A size that the 32 bits of RIFF cannot hold becomes 0xFFFFFFFF, which
-    readers take for "to the end of the file".
+    readers take for "to the end of the file", and the number of samples 0: from any other number
+    players would tell a length.
     """
     tag, bits = _WAV_TAGS[encoding]
     frame_bytes = bits // 8 * channels
@@ -293,7 +294,8 @@ def wav_header(encoding: Encoding, sample_rate_hz: int, channels: int, data_size
     chunks = b""
     if tag != 1:
         fmt += struct.pack("<H", 0)
-        chunks = struct.pack("<4sII", b"fact", 4, min(data_size // frame_bytes, 0xFFFFFFFF))
+        samples = data_size // frame_bytes if data_size < 0xFFFFFFFF else 0
+        chunks = struct.pack("<4sII", b"fact", 4, samples)
     chunks = struct.pack("<4sI", b"fmt ", len(fmt)) + fmt + chunks
     riff_size = 4 + len(chunks) + 8 + data_size + data_size % 2
     return (

@@ -40,6 +40,7 @@ ORDER = (
     "_transport.logs",
     "_transport.waiting_async",
     "_transport.waiting_sync",
+    "_transport.socket_async",
     "_transport.network_async",
     "_transport.network_sync",
     *(

@@ -156,6 +156,39 @@ def test_client_closed_by_another_thread_during_an_attempt() -> None:
             client.synthesize("Hello.", voice="af_heart")
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"http2": True, "http1": False},
+        {"transport": httpx.MockTransport(lambda _: httpx.Response(503))},
+    ],
+    ids=["http2", "transport"],
+)
+def test_client_closed_between_two_attempts_whatever_its_transport(
+    connect: Connect, kind: str, arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is sent by what is closed."""
+    client: Any = None
+
+    def close(_: float) -> None:
+        client.close()
+
+    async def aclose(_: float) -> None:
+        await client.aclose()
+
+    with FaultServer(Peer.close) as server:
+        speaker = connect(
+            server.url,
+            httpx_args=arguments,
+            retry=RetryPolicy(attempts=2, resend_after_timeout=True),
+        )
+        client = speaker.client
+        monkeypatch.setattr(f"facade._{kind}.client.sleep", close if kind == "sync" else aclose)
+        with pytest.raises(APIConnectionError, match="client has been closed") as caught:
+            speaker.synthesize()
+        assert not caught.value.request_sent
+
+
 # --- cancelling ----------------------------------------------------------------------------------
 
 

@@ -373,3 +373,50 @@ def test_mount_may_name_what_goes_straight_to_the_service(
         speaker = connect(server.url, httpx_args={"mounts": {"http://127.0.0.1": None}})
         assert speaker.synthesize().content == SPEECH
         assert (proxy.connections, server.connections) == (0, 1)
+
+
+# --- SOCKS ---------------------------------------------------------------------------------------
+
+
+def socks(context: ssl.SSLContext | None) -> Callable[[Peer], None]:
+    """As a SOCKS5 proxy without passwords, agree to a connection, and be what it leads to."""
+
+    def agree(peer: Peer) -> None:
+        assert peer.receive() == b"\x05\x01\x00"
+        peer.send(b"\x05\x00")
+        assert b"speech.invalid" in peer.receive()
+        peer.send(b"\x05\x00\x00\x01" + bytes(6))
+        if context is not None:
+            peer.start_tls(context)
+
+    return agree
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "tls"])
+def test_socks_proxy_carries_calls(
+    connect: Connect, server_tls: ssl.SSLContext, trust: ssl.SSLContext, *, is_tls: bool
+) -> None:
+    pytest.importorskip("socksio", reason="SOCKS needs the package socksio")
+    with FaultServer(GOOD, on_connect=socks(server_tls if is_tls else None)) as proxy:
+        speaker = connect(
+            SECURE if is_tls else PLAIN,
+            insecure_hosts=["speech.invalid"],
+            httpx_args={"proxy": f"socks5://127.0.0.1:{proxy.port}", "verify": trust},
+        )
+        assert speaker.synthesize().content == SPEECH
+        assert speaker.synthesize().content == SPEECH
+        assert proxy.connections == 1
+
+
+@pytest.mark.parametrize("do", [Peer.close, Peer.wait_for_close], ids=["close", "silence"])
+def test_socks_proxy_that_does_not_agree_is_named(connect: Connect, do: Any) -> None:
+    pytest.importorskip("socksio", reason="SOCKS needs the package socksio")
+    with FaultServer(GOOD, on_connect=do) as proxy:
+        speaker = connect(
+            SECURE,
+            timeouts=Timeouts(connect_s=0.2),
+            retry=RetryPolicy(attempts=1),
+            httpx_args={"proxy": f"socks5://127.0.0.1:{proxy.port}"},
+        )
+        error = failure(speaker, APIConnectionError if do is Peer.close else APITimeoutError)
+        assert not error.request_sent

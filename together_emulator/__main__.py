@@ -36,8 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from together_emulator.server import StartError, serve
     except ImportError as error:
         return _fail(
-            f"{error.name or error} is missing: pip install 'together-speech[emulator]' "
-            "(its speech engine has wheels for glibc Linux, macOS and Windows, none for musl)"
+            f"{error.name or error} is missing: pip install 'together-speech[emulator]', or "
+            "'.[emulator]' in the checkout (its speech engine has wheels for glibc Linux, macOS "
+            "and Windows, none for musl)"
         )
     try:
         cors = ["*"] if options.cors == [] else options.cors or ()

@@ -80,7 +80,8 @@ def parse_request(body: bytes, warnings: list[str]) -> SpeechRequest:
     if voice.language == "ja" and has_kanji(script.spoken) and not can_read():
         _refuse(
             "input",
-            "this emulator reads kana only, and kanji with pip install 'together-speech[japanese]'",
+            "this emulator reads kana only, and kanji with pip install "
+            "'together-speech[japanese]', or '.[japanese]' in the checkout",
         )
     audio_format = _audio_format(fields, model)
     is_streamed = fields.flag("stream")

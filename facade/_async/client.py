@@ -101,17 +101,21 @@ class AsyncSpeechClient:
     ) -> None:
         key = secret(api_key)
         del api_key
-        self._config = Config.read(
-            key=key,
-            base_url=base_url,
-            timeouts=timeouts,
-            retry=retry,
-            max_audio_bytes=max_audio_bytes,
-            validate_voices=validate_voices,
-            headers=headers,
-            httpx_args=httpx_args,
-            insecure_hosts=insecure_hosts,
-        )
+        try:
+            self._config = Config.read(
+                key=key,
+                base_url=base_url,
+                timeouts=timeouts,
+                retry=retry,
+                max_audio_bytes=max_audio_bytes,
+                validate_voices=validate_voices,
+                headers=headers,
+                httpx_args=httpx_args,
+                insecure_hosts=insecure_hosts,
+            )
+        finally:
+            # A debugger shows local variables, and these may hold passwords.
+            del base_url, headers, httpx_args
         # Where the connections belong: to one process, or to one event loop.
         self._place = first_place()
         self._live_voices: dict[str, tuple[float, list[Voice]]] = {}
@@ -292,7 +296,7 @@ class AsyncSpeechClient:
         exchange = await self._begin(call)
 
         async def speak() -> SpeechAudio:
-            await speech_async(exchange, request.fields())
+            await speech_async(exchange, request)
             return _audio(exchange, request)
 
         return await _guarded(exchange, speak)
@@ -304,7 +308,7 @@ class AsyncSpeechClient:
         with atomic_file(target) as file:
             exchange = await self._begin(call, is_whole=False)
             try:
-                await _guarded(exchange, partial(speech_async, exchange, request.fields()))
+                await _guarded(exchange, partial(speech_async, exchange, request))
                 return await _save(exchange, request, target, file)
             finally:
                 await exchange.aclose()
@@ -316,7 +320,7 @@ class AsyncSpeechClient:
         reader = AsyncAudioReader(exchange, request.expected_format)
 
         async def begin() -> AsyncAudioReader:
-            await speech_async(exchange, request.fields())
+            await speech_async(exchange, request)
             await reader.begin()
             return reader
 

@@ -60,21 +60,18 @@ class AnswerEnd:
         found = _HEAD_END.search(data, at)
         if found is None:
             return None
-        # With the first of the two line ends, which a pattern for a header line wants.
         head = data[at : found.end()]
         if _INTERIM.match(head):
             return found.end()
-        length = _LENGTH.search(head)
+        self._read = self._ignore
         if _EMPTY.match(head):
             self._read = self._surplus
         elif _CHUNKED.search(head):
             self._read = self._size
-        elif length is not None:
+        elif (length := _LENGTH.search(head)) is not None:
             self._left = int(length[1])
             self._read = self._surplus
-        else:
-            # It ends with its connection.
-            self._read = self._ignore
+        # Anything else ends with its connection.
         return found.end()
 
     def _size(self, data: bytes, at: int) -> int | None:

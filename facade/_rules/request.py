@@ -120,17 +120,6 @@ class SpeechRequest:
             request._check_options()
         return request
 
-    def fields(self) -> dict[str, object]:
-        """Return the request as it goes on the wire, with nothing that the caller left out."""
-        fields = {**self.extra_body, **self.options}
-        pronunciations = fields.pop("pronunciation_dict", None)
-        if pronunciations is not None:
-            extra_params = cast("Mapping[str, object]", fields.get("extra_params", {}))
-            fields["extra_params"] = {**extra_params, "pronunciation_dict": [*pronunciations]}
-        if self.stream:
-            fields["stream"] = True
-        return {"model": self.model, "input": self.text, "voice": self.voice, **fields}
-
     @property
     def expected_format(self) -> AudioFormat:
         """The format that the request and the model's rules promise.

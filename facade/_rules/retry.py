@@ -37,13 +37,13 @@ class RetryPolicy:
       out.
 
     It is not sent again where it may have been processed and nobody said otherwise: the answer came
-    late, or the connection was lost, unless `resend_after_timeout` is set. Nor is it after the first
-    audio of a stream, for another status, or where an answer came that is no audio.
+    late, or the connection was lost, unless `resend_after_timeout` is set. Nor is it after a
+    stream's first audio, for another status, or where an answer came that is no audio.
 
     Besides, and whatever the policy says, a request goes out once more on a new connection where
     the service closes a kept connection just as the request sets out: within a second, and without
     a byte of an answer. A service that has begun to speak answers, or takes longer; Chrome does the
-    same. This is no further attempt. It happens over HTTP/1.1 and not in a transport of your own.
+    same. This is no further attempt. It is so over HTTP/1.1, and not in a transport of your own.
 
     A wait that the service names is kept to exactly; else the waits are 0.5 s, 1 s, 2 s, ... 8 s,
     each with up to 0.5 s more at random. A wait that does not fit into the budget is not begun: the

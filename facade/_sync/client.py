@@ -102,17 +102,21 @@ class SpeechClient:
     ) -> None:
         key = secret(api_key)
         del api_key
-        self._config = Config.read(
-            key=key,
-            base_url=base_url,
-            timeouts=timeouts,
-            retry=retry,
-            max_audio_bytes=max_audio_bytes,
-            validate_voices=validate_voices,
-            headers=headers,
-            httpx_args=httpx_args,
-            insecure_hosts=insecure_hosts,
-        )
+        try:
+            self._config = Config.read(
+                key=key,
+                base_url=base_url,
+                timeouts=timeouts,
+                retry=retry,
+                max_audio_bytes=max_audio_bytes,
+                validate_voices=validate_voices,
+                headers=headers,
+                httpx_args=httpx_args,
+                insecure_hosts=insecure_hosts,
+            )
+        finally:
+            # A debugger shows local variables, and these may hold passwords.
+            del base_url, headers, httpx_args
         # Where the connections belong: to one process, or to one event loop.
         self._place = first_place()
         self._live_voices: dict[str, tuple[float, list[Voice]]] = {}
@@ -293,7 +297,7 @@ class SpeechClient:
         exchange = self._begin(call)
 
         def speak() -> SpeechAudio:
-            speech(exchange, request.fields())
+            speech(exchange, request)
             return _audio(exchange, request)
 
         return _guarded(exchange, speak)
@@ -305,7 +309,7 @@ class SpeechClient:
         with atomic_file(target) as file:
             exchange = self._begin(call, is_whole=False)
             try:
-                _guarded(exchange, partial(speech, exchange, request.fields()))
+                _guarded(exchange, partial(speech, exchange, request))
                 return _save(exchange, request, target, file)
             finally:
                 exchange.close()
@@ -317,7 +321,7 @@ class SpeechClient:
         reader = AudioReader(exchange, request.expected_format)
 
         def begin() -> AudioReader:
-            speech(exchange, request.fields())
+            speech(exchange, request)
             reader.begin()
             return reader
 

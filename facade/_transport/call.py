@@ -40,6 +40,7 @@ class Call:
         method, path: What the current attempt asks for.
         peer: What the current attempt is connecting to, or last connected to: the service or a
             proxy.
+        connection: Our end of the connection that is being made for the current attempt.
         is_in_handshake: Whether the current attempt is in a TLS handshake.
         request_sent: Whether a part of the current attempt's request may have left.
         has_answer: Whether a byte has come back since.
@@ -61,6 +62,7 @@ class Call:
         "_waited_for",
         "_waited_until",
         "bytes_received",
+        "connection",
         "deadline",
         "has_answer",
         "headers",
@@ -94,6 +96,7 @@ class Call:
     def _forget(self) -> None:
         self._attempt_started = time.monotonic()
         self.method = self.path = self.peer = ""
+        self.connection: Any = None
         self.is_in_handshake = self.request_sent = self.has_answer = False
         self.status: int | None = None
         self.headers: Mapping[str, str] = {}

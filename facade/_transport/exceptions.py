@@ -29,7 +29,7 @@ _NOTHING_SENT = (
     httpcore.UnsupportedProtocol,
 )
 # Neither library has a class of its own for a connection that was closed too early.
-_CLOSED_EARLY = ("Server disconnected without", "peer closed connection without")
+_CLOSED_EARLY = ("Server disconnected", "peer closed connection without")
 # What a proxy answers to CONNECT for troubles that pass.
 _PASSING_AT_A_PROXY = ("502", "503", "504")
 # So much of a key may stand anywhere by chance.

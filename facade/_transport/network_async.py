@@ -4,9 +4,11 @@ This is written twice because it differs: a thread waits in the system, a task i
 What is built upon it is written once.
 """
 
+import math
 import os
 import select
 import socket
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from ssl import SSLContext, SSLError
@@ -20,6 +22,7 @@ from anyio.streams.tls import TLSAttribute, TLSStream
 
 from facade._rules.http1 import AnswerEnd
 from facade._transport.call import Call
+from facade._transport.socket_async import Socket, connect
 
 # What is sent at once; of more than this, an answer may come before the end.
 _PIECE = 64 * 1024
@@ -50,12 +53,12 @@ class Backend(httpcore.AsyncNetworkBackend):
         call.peer = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
             with anyio.fail_after(call.connecting_s()):
-                stream = await anyio.connect_tcp(host, port)
+                connection = await connect(host, port)
         except TimeoutError as error:
             raise httpcore.ConnectTimeout from error
         except OSError as error:
             raise httpcore.ConnectError from error
-        return Stream(stream, self._tls_layers, is_shared=self._is_shared)
+        return Stream(connection, connection, call, self._tls_layers, is_shared=self._is_shared)
 
 
 class Stream(httpcore.AsyncNetworkStream):
@@ -66,8 +69,21 @@ class Stream(httpcore.AsyncNetworkStream):
             several calls at once, or is being made.
     """
 
-    def __init__(self, stream: ByteStream, tls_layers: int, *, is_shared: bool) -> None:
+    def __init__(
+        self,
+        stream: ByteStream,
+        connection: Socket,
+        call: Call,
+        tls_layers: int,
+        *,
+        is_shared: bool,
+    ) -> None:
         self._stream = stream
+        # Which is beneath the stream, and keeps the time.
+        self._socket = connection
+        # Whose time it is until a request may be sent. To a SOCKS proxy httpcore speaks without.
+        self._connecting: Call | None = call
+        call.connection = self
         self._tls_layers = tls_layers
         self._is_shared = is_shared
         self._is_ready = tls_layers == 0
@@ -79,38 +95,40 @@ class Stream(httpcore.AsyncNetworkStream):
         self.end: AnswerEnd | None = None
 
     async def read(self, max_bytes: int, timeout: Any = None) -> bytes:  # noqa: ASYNC109
-        call: Call = timeout
+        call = cast("Call", timeout or self._connecting)
+        if not self._is_ready or timeout is None:
+            return await self._receive(max_bytes, call.connecting_s())
         if self._head is not None:
             await self._flush(b"", call)
         self._is_asking = False
-        if self._early is not None:
-            data, self._early = self._early, None
+        if self._early is None:
+            data = await self._receive(max_bytes, call.reading_s())
         else:
-            seconds = call.reading_s() if self._is_ready else call.connecting_s()
-            data = await self._receive(max_bytes, seconds)
-        if self._is_ready:
-            if data:
-                call.has_answer = True
-                if self.end is not None:
-                    self.end.feed(data)
-            call.note_arrival()
+            data, self._early = self._early, None
+        if data:
+            call.has_answer = True
+            if self.end is not None:
+                self.end.feed(data)
+        call.note_arrival()
         return data
 
     async def _receive(self, max_bytes: int, seconds: float) -> bytes:
+        self._socket.receive_until = time.monotonic() + seconds
         try:
-            with anyio.move_on_after(seconds):
-                return await self._stream.receive(max_bytes)
+            return await self._stream.receive(max_bytes)
         except anyio.EndOfStream:
             return b""
         except (anyio.BrokenResourceError, anyio.ClosedResourceError, SSLError) as error:
             raise httpcore.ReadError from error
-        raise httpcore.ReadTimeout
 
     async def write(self, buffer: bytes, timeout: Any = None) -> None:  # noqa: ASYNC109
-        call: Call = timeout
-        if not self._is_ready:
+        call = cast("Call", timeout or self._connecting)
+        if not self._is_ready or timeout is None:
             await self._send(buffer, call.connecting_s())
-        elif self._is_shared or self._is_asking:
+            return
+        # It is made.
+        self._connecting = call.connection = None
+        if self._is_shared or self._is_asking:
             await self._flush(buffer, call)
         else:
             self._is_asking, self._head = True, buffer
@@ -129,13 +147,11 @@ class Stream(httpcore.AsyncNetworkStream):
             await self._write_large(buffer, call)
 
     async def _send(self, buffer: bytes, seconds: float) -> None:
+        self._socket.send_until = time.monotonic() + seconds
         try:
-            with anyio.move_on_after(seconds):
-                await self._stream.send(buffer)
-                return
+            await self._stream.send(buffer)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError, SSLError) as error:
             raise httpcore.WriteError from error
-        raise httpcore.WriteTimeout
 
     async def _write_large(self, buffer: bytes, call: Call) -> None:
         """Send what takes a while, and stop where an answer comes first: it is a refusal."""
@@ -155,6 +171,7 @@ class Stream(httpcore.AsyncNetworkStream):
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(send)
+            self._socket.receive_until = math.inf
             try:
                 self._early = await self._stream.receive()
             except anyio.EndOfStream:
@@ -178,6 +195,7 @@ class Stream(httpcore.AsyncNetworkStream):
     ) -> httpcore.AsyncNetworkStream:
         call: Call = timeout
         call.is_in_handshake = True
+        self._socket.receive_until = self._socket.send_until = math.inf
         try:
             with anyio.fail_after(call.connecting_s()):
                 inner = await TLSStream.wrap(
@@ -196,7 +214,7 @@ class Stream(httpcore.AsyncNetworkStream):
                 raise httpcore.ConnectError from error
             raise
         call.is_in_handshake = False
-        return Stream(inner, self._tls_layers - 1, is_shared=self._is_shared)
+        return Stream(inner, self._socket, call, self._tls_layers - 1, is_shared=self._is_shared)
 
     async def is_quiet(self) -> bool:
         """Whether nothing has come that nobody asked for, as far as only this end can see it."""
@@ -205,6 +223,7 @@ class Stream(httpcore.AsyncNetworkStream):
         if self.get_extra_info("ssl_object") is None:
             return True
         # What has come and is not decrypted yet shows by being read, which here never waits.
+        self._socket.receive_until = math.inf
         with suppress(anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
             with anyio.move_on_after(0):
                 self._early = await self._stream.receive()
@@ -227,20 +246,13 @@ class Stream(httpcore.AsyncNetworkStream):
             await self._stream.aclose()
 
     def get_extra_info(self, info: str) -> Any:
-        if info == "ssl_object":
-            return self._stream.extra(TLSAttribute.ssl_object, None)  # noqa: S610 - no Django
-        if info == "socket":
-            return self._stream.extra(SocketAttribute.raw_socket, None)  # noqa: S610
-        if info == "is_readable":
-            connection = self._stream.extra(SocketAttribute.raw_socket, None)  # noqa: S610
-            return _is_readable(connection)
-        return None
+        wanted = TLSAttribute.ssl_object if info == "ssl_object" else SocketAttribute.raw_socket
+        found = self._stream.extra(wanted, None)  # noqa: S610 - no Django
+        return _is_readable(found) if info == "is_readable" else found
 
 
-def _is_readable(connection: socket.socket | None) -> bool:
+def _is_readable(connection: Any) -> bool:
     """Whether something has come, or the other side has closed."""
-    if connection is None or connection.fileno() < 0:
-        return True
     if not hasattr(select, "poll"):
         return bool(select.select([connection], [], [], 0)[0])
     poll = select.poll()

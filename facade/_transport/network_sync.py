@@ -56,7 +56,7 @@ class Backend(httpcore.NetworkBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
             else:
-                return Stream(stream, self._tls_layers, is_shared=self._is_shared)
+                return Stream(stream, call, self._tls_layers, is_shared=self._is_shared)
         try:
             raise failure
         finally:
@@ -106,8 +106,13 @@ class Stream(httpcore.NetworkStream):
             several calls at once, or is being made.
     """
 
-    def __init__(self, stream: httpcore.NetworkStream, tls_layers: int, *, is_shared: bool) -> None:
+    def __init__(
+        self, stream: httpcore.NetworkStream, call: Call, tls_layers: int, *, is_shared: bool
+    ) -> None:
         self._stream = stream
+        # Whose time it is until a request may be sent. To a SOCKS proxy httpcore speaks without.
+        self._connecting: Call | None = call
+        call.connection = self
         self._tls_layers = tls_layers
         self._is_shared = is_shared
         self._is_ready = tls_layers == 0
@@ -119,8 +124,8 @@ class Stream(httpcore.NetworkStream):
         self.end: AnswerEnd | None = None
 
     def read(self, max_bytes: int, timeout: Any = None) -> bytes:
-        call: Call = timeout
-        if not self._is_ready:
+        call = cast("Call", timeout or self._connecting)
+        if not self._is_ready or timeout is None:
             return self._stream.read(max_bytes, call.connecting_s())
         if self._head is not None:
             self._flush(b"", call)
@@ -137,10 +142,13 @@ class Stream(httpcore.NetworkStream):
         return data
 
     def write(self, buffer: bytes, timeout: Any = None) -> None:
-        call: Call = timeout
-        if not self._is_ready:
+        call = cast("Call", timeout or self._connecting)
+        if not self._is_ready or timeout is None:
             self._stream.write(buffer, call.connecting_s())
-        elif self._is_shared or self._is_asking:
+            return
+        # It is made.
+        self._connecting = call.connection = None
+        if self._is_shared or self._is_asking:
             self._flush(buffer, call)
         else:
             self._is_asking, self._head = True, buffer
@@ -163,8 +171,6 @@ class Stream(httpcore.NetworkStream):
             return
         try:
             self._write_large(self.get_extra_info("socket"), memoryview(buffer), call)
-        except TimeoutError as error:
-            raise httpcore.WriteTimeout(str(error)) from error
         except OSError as error:
             raise httpcore.WriteError(str(error)) from error
 
@@ -174,17 +180,14 @@ class Stream(httpcore.NetworkStream):
             selector.register(connection, selectors.EVENT_READ | selectors.EVENT_WRITE)
             connection.settimeout(0)
             while rest:
-                ready = sum(events for _, events in selector.select(call.writing_s()))
-                if not ready:
+                if not selector.select(call.writing_s()):
                     raise httpcore.WriteTimeout("nothing more is taken")
-                # Over TLS either may turn out to be nothing yet.
-                if ready & selectors.EVENT_READ:
-                    with suppress(BlockingIOError, SSLWantReadError):
-                        self._early = connection.recv(_PIECE)
-                        raise httpcore.WriteError("the answer came before the request was sent")
-                if ready & selectors.EVENT_WRITE:
-                    with suppress(BlockingIOError, SSLWantWriteError):
-                        rest = rest[connection.send(rest[:_PIECE]) :]
+                # What was ready over TLS may turn out to be nothing yet.
+                with suppress(BlockingIOError, SSLWantReadError):
+                    self._early = connection.recv(_PIECE)
+                    raise httpcore.WriteError("the answer came before the request was sent")
+                with suppress(BlockingIOError, SSLWantWriteError):
+                    rest = rest[connection.send(rest[:_PIECE]) :]
 
     def start_tls(
         self, ssl_context: SSLContext, server_hostname: str | None = None, timeout: Any = None
@@ -193,7 +196,7 @@ class Stream(httpcore.NetworkStream):
         call.is_in_handshake = True
         inner = self._stream.start_tls(ssl_context, server_hostname, call.connecting_s())
         call.is_in_handshake = False
-        return Stream(inner, self._tls_layers - 1, is_shared=self._is_shared)
+        return Stream(inner, call, self._tls_layers - 1, is_shared=self._is_shared)
 
     def is_quiet(self) -> bool:
         """Whether nothing has come that nobody asked for, as far as only this end can see it."""

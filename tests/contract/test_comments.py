@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from ruamel.yaml.comments import CommentedMap
 
-from contract.comments import append, keep_only, without_comments
+from contract.comments import append, in_blocks, keep_only, rename, without_comments
 from contract.document import dump, load_yaml
 
 if TYPE_CHECKING:
@@ -132,3 +132,18 @@ def test_a_copy_without_comments_keeps_the_style(tmp_path: Path) -> None:
         for line in text.splitlines(keepends=True)
         if not line.lstrip().startswith("#")
     )
+
+
+def test_a_renamed_key_keeps_its_place_and_its_comments(tmp_path: Path) -> None:
+    """And so do its neighbours."""
+    document = load(TEXT, tmp_path)
+    rename(document["p"], {"b": "bee", "e": "eel", "other": "one"})
+    assert dump(document) == TEXT.replace("  b:\n", "  bee:\n").replace("  e: []", "  eel: []")
+
+
+def test_json_is_written_in_blocks(tmp_path: Path) -> None:
+    """So that a change of it is a change of a line; what is empty stays as it is."""
+    document = load('{"a": [1, {"b": "x", "c": []}], "d": {"e": {}}}\n', tmp_path)
+    in_blocks(document)
+    expected = '"a":\n  - 1\n  - "b": "x"\n    "c": []\n"d":\n  "e": {}\n'
+    assert dump(document) == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 import sys
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml.comments import CommentedMap
 
-from contract.compose import OPERATIONS, ROOT, compose, compose_files, main
+from contract.compose import ROOT, compose, compose_files, main, rebase
 from contract.document import (
     ContractError,
     dump,
@@ -20,12 +21,11 @@ from contract.document import (
     resolve,
 )
 from contract.overlay import Overlay, load_overlay
+from tests.contract.frozen import OPERATIONS, OVERLAY, OVERLAY_FILE, SPEC, SPEC_FILE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SPEC = ROOT / "openapi.yaml"
-OVERLAY = ROOT / "contract" / "overlay.yaml"
 NO_ACTIONS = Overlay((), "none")
 
 
@@ -43,14 +43,13 @@ def cut(text: str, tmp_path: Path, *operations: str) -> str:
     return dump(document)
 
 
-def test_our_contract_has_the_published_operation_and_the_overlay_s() -> None:
-    """And every component of the page is in use."""
-    contract = load_openapi(ROOT / "generated" / "contract.yaml")
+def test_the_contract_has_the_published_operation_and_the_overlay_s(tmp_path: Path) -> None:
+    """And the values that the overlay adds to a published list."""
+    contract = load(compose_files(SPEC_FILE, OVERLAY_FILE), tmp_path)
     assert list(contract["paths"]) == ["/audio/speech", "/voices"]
     request = contract["components"]["schemas"]["AudioSpeechRequest"]["properties"]
     assert request["response_format"]["enum"] == ["mp3", "wav", "raw", "mulaw"]
     assert request["alignment"]["enum"] == ["none", "word"]
-    assert request["segment"]["enum"] == ["sentence", "immediate", "never"]
     voices = contract["paths"]["/voices"]["get"]
     assert voices["operationId"] == "fetchVoices"
     assert voices["tags"] == ["Voices"]
@@ -58,29 +57,29 @@ def test_our_contract_has_the_published_operation_and_the_overlay_s() -> None:
     assert list(voices["responses"]) == ["200", "400", "401", "429"]
 
 
-def test_our_contract_holds_every_line_of_the_published_one_in_order() -> None:
+def test_the_contract_holds_every_line_of_the_published_one_in_order() -> None:
     """The overlay adds lines; no byte of the page is spelled anew."""
-    composed = iter(compose_files(SPEC, OVERLAY).splitlines())
-    assert all(line in composed for line in SPEC.read_text(encoding="utf-8").splitlines())
+    composed = iter(compose_files(SPEC_FILE, OVERLAY_FILE).splitlines())
+    assert all(line in composed for line in SPEC.splitlines())
 
 
 def test_composing_the_result_again_changes_nothing(tmp_path: Path) -> None:
     """To the byte."""
     again = tmp_path / "contract.yaml"
-    again.write_text(compose_files(SPEC, OVERLAY), encoding="utf-8")
-    assert compose_files(again, OVERLAY) == again.read_text(encoding="utf-8")
+    again.write_text(compose_files(SPEC_FILE, OVERLAY_FILE), encoding="utf-8")
+    assert compose_files(again, OVERLAY_FILE) == again.read_text(encoding="utf-8")
 
 
 def test_an_overlay_that_removes_is_not_applied_twice(tmp_path: Path) -> None:
     """Its target is gone by then, which would else be an error."""
     overlay = tmp_path / "overlay.yaml"
     overlay.write_text(
-        OVERLAY.read_text(encoding="utf-8")
+        OVERLAY_FILE.read_text(encoding="utf-8")
         + "  - target: $.paths['/audio/speech'].post.x-codeSamples\n    remove: true\n",
         encoding="utf-8",
     )
     again = tmp_path / "contract.yaml"
-    again.write_text(compose_files(SPEC, overlay), encoding="utf-8")
+    again.write_text(compose_files(SPEC_FILE, overlay), encoding="utf-8")
     assert "codeSamples" not in again.read_text(encoding="utf-8")
     assert compose_files(again, overlay) == again.read_text(encoding="utf-8")
 
@@ -333,10 +332,11 @@ def test_the_command_writes_the_contract(
 ) -> None:
     """To a file or to standard output."""
     target = tmp_path / "out.yaml"
-    assert main(["--output", str(target)]) == 0
-    assert main([]) == 0
-    committed = (ROOT / "generated" / "contract.yaml").read_text(encoding="utf-8")
-    assert target.read_text(encoding="utf-8") == committed == capsys.readouterr().out
+    sources = ["--spec", str(SPEC_FILE), "--overlay", str(OVERLAY_FILE)]
+    assert main([*sources, "--output", str(target)]) == 0
+    assert main(sources) == 0
+    expected = compose_files(SPEC_FILE, OVERLAY_FILE)
+    assert target.read_text(encoding="utf-8") == expected == capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -349,9 +349,9 @@ def test_the_command_writes_the_contract(
         ("openapi: 3.1.0\npaths: {}\n", None, "the target matches nothing"),
         (None, "none.yaml", "cannot be read"),
         (None, "overlay: 1.0.0\n", "`info` needs"),
-        (SPEC.read_text().replace("audio-speech\n", "speech\n"), None, "'audio-speech' is missing"),
-        (SPEC.read_text().replace("  ErrorData:", "  Error:"), None, "dangling reference"),
-        (SPEC.read_text().replace("'#/components/sch", "'a.yaml#/sch"), None, "not a local ref"),
+        (SPEC.replace("audio-speech\n", "speech\n"), None, "'audio-speech' is missing"),
+        (SPEC.replace("  ErrorData:", "  Error:"), None, "dangling reference"),
+        (SPEC.replace("'#/components/sch", "'a.yaml#/sch"), None, "not a local ref"),
     ],
 )
 def test_the_command_fails_with_status_2_and_one_line(
@@ -363,6 +363,7 @@ def test_the_command_fails_with_status_2_and_one_line(
 ) -> None:
     """Nothing is written then."""
     argv = ["--output", str(tmp_path / "out.yaml")]
+    argv += ["--spec", str(SPEC_FILE), "--overlay", str(OVERLAY_FILE)]
     for option, text in (("--spec", spec), ("--overlay", overlay)):
         if text is not None:
             path = tmp_path / text if text == "none.yaml" else tmp_path / option.strip("-")
@@ -381,7 +382,8 @@ def test_a_target_that_cannot_be_written_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As any other failure."""
-    assert main(["--output", str(tmp_path / "no" / "such" / "folder.yaml")]) == 2
+    sources = ["--spec", str(SPEC_FILE), "--overlay", str(OVERLAY_FILE)]
+    assert main([*sources, "--output", str(tmp_path / "no" / "such" / "folder.yaml")]) == 2
     assert "No such file or directory" in capsys.readouterr().err
 
 
@@ -454,18 +456,18 @@ def large_document(published: str, paths: int, schemas: int) -> str:
 
 def test_a_large_document_gives_the_same_contract_as_the_page(tmp_path: Path) -> None:
     """14,000 lines, 70 paths more, shared components and circles of references."""
-    whole = large_document(SPEC.read_text(encoding="utf-8"), paths=70, schemas=640)
+    whole = large_document(SPEC, paths=70, schemas=640)
     assert len(whole.splitlines()) > 13_000
     spec = tmp_path / "whole.yaml"
     spec.write_text(whole, encoding="utf-8")
-    assert compose_files(spec, OVERLAY) == compose_files(SPEC, OVERLAY)
+    assert compose_files(spec, OVERLAY_FILE) == compose_files(SPEC_FILE, OVERLAY_FILE)
 
 
 def test_a_large_document_can_keep_a_circle(tmp_path: Path) -> None:
     """Once in a circle, all of it is in use."""
-    whole = large_document(SPEC.read_text(encoding="utf-8"), paths=5, schemas=30)
+    whole = large_document(SPEC, paths=5, schemas=30)
     document = load(whole, tmp_path)
-    compose(document, load_overlay(OVERLAY), [*OPERATIONS, "other-3"])
+    compose(document, load_overlay(OVERLAY_FILE), [*OPERATIONS, "other-3"])
     kept = document["components"]["schemas"]
     assert {f"Other{n}" for n in range(30)} < set(kept)
     assert "# schema 7\n" in dump(document)
@@ -525,3 +527,199 @@ def test_a_cut_is_whole_least_and_final(
     again = load_openapi(path)
     compose(again, NO_ACTIONS, wanted)
     assert dump(again) == once
+
+
+# --- the same URLs, and where something has moved to --------------------------------------------
+
+
+SERVER = "  - url: https://api.together.ai/v1\n"
+
+
+def composed(text: str, tmp_path: Path) -> str:
+    path = tmp_path / "spec.yaml"
+    path.write_text(text, encoding="utf-8")
+    return compose_files(path, OVERLAY_FILE)
+
+
+@pytest.mark.parametrize(
+    ("server", "path"),
+    [
+        ("https://api.together.ai", "/v1/audio/speech"),
+        ("https://api.together.ai/", "/v1/audio/speech"),
+        ("https://api.together.ai/v1/audio", "/speech"),
+        ("https://api.together.ai/v1/", "/audio/speech"),
+    ],
+)
+def test_the_same_urls_give_the_same_contract(tmp_path: Path, server: str, path: str) -> None:
+    """However servers and paths divide them."""
+    text = SPEC.replace(SERVER, f"  - url: {server}\n")
+    text = text.replace("\n  /audio/speech:\n", f"\n  {path}:\n")
+    found = composed(text, tmp_path).replace("ai/v1/\n", "ai/v1\n")
+    assert found == compose_files(SPEC_FILE, OVERLAY_FILE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SPEC.replace(SERVER, "  - url: https://api.example/v1\n"),
+        SPEC.replace(SERVER, "  - url: https://api.together.ai\n"),
+        SPEC.replace(
+            SERVER, "  - url: https://api.together.ai/v1/eu\n  - url: https://b.example\n"
+        ),
+        SPEC.replace("servers:\n" + SERVER, ""),
+        SPEC.replace(SERVER, "  - url: https://api.together.ai\n")
+        .replace("\n  /audio/speech:\n", "\n  /v1/audio/speech:\n")
+        .replace("\n    post:\n", "\n    servers: [{url: https://b.example}]\n    post:\n"),
+    ],
+)
+def test_other_urls_stay_as_they_are(tmp_path: Path, text: str) -> None:
+    """Servers and paths alike."""
+    lines = iter(composed(text, tmp_path).splitlines())
+    assert all(line in lines for line in text.splitlines())
+
+
+def test_a_contract_in_json_is_written_in_blocks(tmp_path: Path) -> None:
+    """So that its changes can be read."""
+    plain = json.dumps(load(SPEC, tmp_path), default=str)
+    assert '\n  "/audio/speech":\n    "post":\n' in composed(plain, tmp_path)
+
+
+def test_a_conflict_has_an_exit_status_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And nothing is written."""
+    spec = tmp_path / "spec.yaml"
+    alignment = "        alignment: {type: boolean}\n        input:\n"
+    spec.write_text(SPEC.replace("        input:\n", alignment, 1), encoding="utf-8")
+    assert main(["--spec", str(spec), "--overlay", str(OVERLAY_FILE)]) == 3
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("contract.compose: the overlay contradicts the document\n")
+    place = "#/components/schemas/AudioSpeechRequest/properties/alignment/type"
+    assert f'conflicts at {place}: upstream says "boolean", the overlay "string"\n' in said.err
+
+
+REQUEST = "#/components/schemas/AudioSpeechRequest"
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        (
+            SPEC.replace("operationId: audio-speech", "operationId: createSpeech"),
+            "operation 'audio-speech' is missing; POST /audio/speech has the operationId"
+            " 'createSpeech' now: put that into OPERATIONS of contract/compose.py",
+        ),
+        (
+            SPEC.replace("  /audio/speech:", "  /audio/say:").replace("Id: audio-sp", "Id: sp"),
+            "; nothing stands at POST /audio/speech, where it was",
+        ),
+        (
+            SPEC.replace("    post:\n", "    put:\n").replace("Id: audio-speech", "Id: speech"),
+            "; nothing stands at POST /audio/speech, where it was",
+        ),
+        (
+            SPEC.replace("AudioSpeechRequest", "SpeakRequest"),
+            f"the target matches nothing; {REQUEST} is #/components/schemas/SpeakRequest now:"
+            " name that in contract/overlay.yaml",
+        ),
+        (
+            SPEC.replace(f"$ref: '{REQUEST}'", "{type: object}").replace(
+                "    AudioSpeechRequest:", "    Other:"
+            ),
+            f"{REQUEST} stands at $['paths']['/audio/speech']['post']['requestBody']['content']"
+            "['application/json']['schema'] now: name that in contract/overlay.yaml",
+        ),
+        (
+            SPEC.replace("    AudioSpeechRequest:", "    Part:").replace(
+                "  schemas:\n",
+                "  schemas:\n    AudioSpeechRequest:\n      allOf:\n"
+                "        - $ref: '#/components/schemas/Empty'\n"
+                "        - $ref: '#/components/schemas/Part'\n"
+                "    Empty: {type: object}\n",
+            ),
+            "the target matches nothing; #/components/schemas/Part has it now: name that in this"
+            " action",
+        ),
+        (
+            SPEC.replace("      properties:\n        model:\n", "      fields:\n        model:\n"),
+            "action 3 ($.components.schemas.AudioSpeechRequest.properties): the target matches"
+            " nothing",
+        ),
+    ],
+)
+def test_what_has_moved_is_told_with_its_new_place(
+    frozen_tree: Path, tmp_path: Path, text: str, hint: str
+) -> None:
+    """By the contract that was in use until then."""
+    path = tmp_path / "spec.yaml"
+    path.write_text(text, encoding="utf-8")
+    known = frozen_tree / "generated" / "contract.yaml"
+    with pytest.raises(ContractError) as caught:
+        compose_files(path, OVERLAY_FILE, known=known)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert str(caught.value).endswith(hint)
+    with pytest.raises(ContractError) as caught:
+        compose_files(path, OVERLAY_FILE, known=tmp_path / "none.yaml")
+    assert str(caught.value) in f"{path}: {caught.value}"
+    assert " now: " not in str(caught.value)
+
+
+def test_paths_outside_the_base_are_left_out(tmp_path: Path) -> None:
+    """They stand below another base, and must not take the place of those that are in use."""
+    text = SPEC.replace(SERVER, "  - url: https://api.together.ai\n")
+    others = "".join(
+        f"  {path}:\n    get: {{}}\n" for path in ("/audio/speech", "/v1beta/x", "/v1/x")
+    )
+    text = text.replace("\n  /audio/speech:\n", f"\n{others}  /v1/audio/speech:\n")
+    document = load(text, tmp_path)
+    rebase(document)
+    assert list(document["paths"]) == ["/x", "/audio/speech"]
+    assert "post" in document["paths"]["/audio/speech"]
+
+
+def test_an_operation_that_no_contract_has_is_missing(
+    frozen_tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing can be said of where it stood."""
+    monkeypatch.setattr("contract.compose.OPERATIONS", ("another",))
+    known = frozen_tree / "generated" / "contract.yaml"
+    with pytest.raises(ContractError) as caught:
+        compose_files(SPEC_FILE, OVERLAY_FILE, known=known)
+    assert str(caught.value) == f"{SPEC_FILE}: operation 'another' is missing"
+
+
+def test_a_target_outside_the_components_is_only_named(frozen_tree: Path, tmp_path: Path) -> None:
+    """Its new place cannot be told from who refers to it."""
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text(OVERLAY.replace("target: $.paths", "target: $.ways"), encoding="utf-8")
+    with pytest.raises(ContractError, match=r"action 1 \(\$\.ways\): the target matches nothing$"):
+        compose_files(SPEC_FILE, overlay, known=frozen_tree / "generated" / "contract.yaml")
+
+
+def test_a_reference_of_the_overlay_s_that_dangles_is_told_with_the_new_name(
+    frozen_tree: Path, tmp_path: Path
+) -> None:
+    """Where upstream has renamed a component that the overlay uses, and that it has not got."""
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text(OVERLAY.replace("VoicesError", "ErrorData", 1), encoding="utf-8")
+    spec = tmp_path / "spec.yaml"
+    known = frozen_tree / "generated" / "contract.yaml"
+    for old, hint in (
+        (
+            "schemas/ErrorData",
+            "; #/components/schemas/ErrorData is #/components/schemas/Fault now:",
+        ),
+        (
+            "responses/ErrorData",
+            "dangling reference: there is no '#/components/responses/ErrorData'",
+        ),
+    ):
+        text = SPEC.replace("schemas/ErrorData", "schemas/Fault")
+        text = text.replace("    ErrorData:", "    Fault:")
+        spec.write_text(text, encoding="utf-8")
+        changed = overlay.read_text(encoding="utf-8").replace("schemas/ErrorData", old)
+        overlay.write_text(changed, encoding="utf-8")
+        with pytest.raises(ContractError) as caught:
+            compose_files(spec, overlay, known=known)
+        assert hint in str(caught.value)

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from contract.document import (
+    LIMIT,
     ContractError,
     Reference,
     dump,
     find_operation,
     load_openapi,
     load_yaml,
+    read_file,
     references,
     resolve,
 )
+from contract.sources import read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -232,3 +235,44 @@ def test_no_operation_or_two_are_refused(tmp_path: Path, paths: str, reason: str
     """Anything else would be a guess."""
     with pytest.raises(ContractError, match=reason):
         find_operation(load(f"openapi: 3.1.0\npaths: {paths}\n", tmp_path), "b")
+
+
+def test_an_error_is_a_line_that_a_person_can_read() -> None:
+    """However long what it tells of is, and whatever is in it."""
+    error = ContractError("a\n b \x1b[31m " + "c" * 10_000)
+    assert str(error).startswith("a b \\x1b[31m ccc")
+    assert str(error).endswith("ccc…")
+    assert len(str(error)) == 500
+
+
+def test_a_repeated_key_is_told_without_its_values(tmp_path: Path) -> None:
+    """Which may be the whole document."""
+    with pytest.raises(ContractError) as caught:
+        load(f"paths: {'x' * 300_000}\npaths: {{}}\n", tmp_path)
+    assert str(caught.value).endswith(':2: invalid YAML: found duplicate key "paths"')
+
+
+@pytest.mark.parametrize("tag", ["!!python/object/apply:os.getcwd []", "!mine {a: 1}", "!mine a"])
+def test_a_tag_that_is_none_of_yaml_s_is_refused(tmp_path: Path, tag: str) -> None:
+    """Nothing is built of it, and nothing of it is handed on."""
+    with pytest.raises(ContractError, match=r"spec\.yaml:3: invalid YAML: unknown tag "):
+        load(f"{HEAD}x: {tag}\n", tmp_path)
+
+
+def test_yaml_s_own_tags_are_read(tmp_path: Path) -> None:
+    """And written."""
+    text = HEAD + "x: !!str 2026-01-02\n"
+    assert dump(load(text, tmp_path)) == text
+
+
+def test_a_file_has_a_limit(tmp_path: Path) -> None:
+    """As what is fetched has."""
+    path = tmp_path / "spec.yaml"
+    path.write_bytes(b"12345")
+    assert read_file(path, limit=5) == b"12345"
+    with pytest.raises(ContractError, match=r"spec\.yaml: more than 4 bytes"):
+        read_file(path, limit=4)
+    with path.open("wb") as file:
+        file.truncate(LIMIT + 1)
+    with pytest.raises(ContractError, match=r"spec\.yaml: more than 16,777,216 bytes"):
+        read(str(path))

@@ -1,12 +1,12 @@
 """The facade against the contract: all that the contract has can be reached, told and read.
 
-`unreached` and its like take a contract, so that they can be shown to find what a new one has.
+`unreached` and its like take a contract: `test_told_changes.py` shows that they find what a new one
+has. Each line that they give names what is new or gone, the file to change, and what to do there.
 """
 
 from __future__ import annotations
 
 import base64
-import copy
 import inspect
 import json
 import threading
@@ -19,12 +19,15 @@ import pytest
 import facade
 from contract.compose import ROOT
 from contract.document import load_openapi
+from contract.vendor import FILES
 from facade import SpeechClient
+from tests.contract.reading import OPERATIONS, Contract
+from tests.faults.server import SPEECH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ruamel.yaml.comments import CommentedMap
+HERE = "tests/contract/test_facade_coverage.py"
 
 
 class Reach(NamedTuple):
@@ -39,8 +42,7 @@ class Reach(NamedTuple):
     """What else must be said for it to have a meaning."""
 
 
-# A new property of the request gets a line here, an argument in both clients, and its checks in
-# facade/_request.py.
+# A new property of the request gets a line here, an option, and its checks.
 REACHED = {
     "model": Reach("synthesize", "model", "some/model"),
     "input": Reach("synthesize", "text", "Good day."),
@@ -72,194 +74,143 @@ ERRORS = {
     429: facade.RateLimitError,
 }
 
-# For each answer of the contract the test that reads it as the contract has it.
-DECODED = {
-    "audio-speech 200 application/octet-stream": "audio",
-    "audio-speech 200 audio/wav": "audio",
-    "audio-speech 200 audio/mpeg": "audio",
-    "audio-speech 200 text/event-stream": "stream",
-    "audio-speech 400 application/json": "error",
-    "audio-speech 429 application/json": "error",
-    "fetchVoices 200 application/json": "voices",
-    "fetchVoices 400 application/json": "error",
-    "fetchVoices 401 application/json": "error",
-    "fetchVoices 429 application/json": "error",
+# The content of an answer with audio, and the events of a stream, that the facade reads.
+CONTENT = {
+    "speech": {"application/octet-stream", "audio/wav", "audio/mpeg", "text/event-stream"},
+    "voices": {"application/json"},
 }
+EVENTS = {"audio.tts.chunk", "[DONE]"}
 
 
 @pytest.fixture
-def contract() -> CommentedMap:
+def contract() -> Contract:
     """The effective contract."""
-    return load_openapi(ROOT / "generated" / "contract.yaml")
+    return Contract(load_openapi(ROOT / "generated" / "contract.yaml"))
 
 
-def request_schema(contract: CommentedMap) -> dict[str, Any]:
-    """The schema of each property of the request, those of `extra_params` by their path."""
-    properties = contract["components"]["schemas"]["AudioSpeechRequest"]["properties"]
-    found = {name: schema for name, schema in properties.items() if name != "extra_params"}
-    for name, schema in properties["extra_params"]["properties"].items():
-        found[f"extra_params.{name}"] = schema
-    return found
+def fail_with(lines: list[str]) -> None:
+    """Fail where there are any, with nothing but these."""
+    if lines:
+        pytest.fail("\n".join(lines), pytrace=False)
 
 
-def unreached(contract: CommentedMap) -> list[str]:
-    """A line for each property of the contract that the facade has no argument for."""
-    return [
-        f"{name!r} is new in the contract and the facade cannot set it: add an argument to"
-        " synthesize or stream of both clients (facade/_client.py, facade/_async_client.py), its"
-        " checks to facade/_request.py, its field to the body in facade/_wire.py, and a line to"
-        " REACHED in tests/contract/test_facade_coverage.py"
-        for name in request_schema(contract)
+def unreached(contract: Contract) -> list[str]:
+    """A line for each property that only one of the two, contract and facade, has."""
+    known = contract.request()
+    lines = [
+        f"{name!r} is new in the contract and the facade cannot set it: add an option to"
+        f" {FILES['options']}, its checks to {FILES['request']}, and a line to REACHED in {HERE}"
+        for name in known
         if name not in REACHED
     ]
-
-
-def listed(schema: dict[str, Any]) -> list[Any]:
-    """The values that a schema lists, `anyOf` included."""
-    values = list(schema.get("enum", ()))
-    for member in schema.get("anyOf", ()):
-        values += listed(member)
-    return values
+    lines += [
+        f"{name!r} is gone from the contract and the facade still sets it: where it is documented"
+        " all the same, add it to contract/overlay.yaml; else take out its option"
+        f" ({FILES['options']}), its checks ({FILES['request']}), and its line in REACHED in {HERE}"
+        for name in REACHED
+        if name not in known
+    ]
+    return lines
 
 
 def offered(argument: str) -> set[Any]:
-    """The values that the type of an argument lists, in both methods."""
+    """The values that the type of an option lists, for both methods."""
     found: set[Any] = set()
-    for method in (SpeechClient.synthesize, SpeechClient.stream):
-        hint = typing.get_type_hints(method).get(argument)
+    for options in (facade.SynthesizeOptions, facade.StreamOptions):
+        hint = typing.get_type_hints(options).get(argument)
         for member in typing.get_args(hint):
             if typing.get_origin(member) is Literal:
                 found |= set(typing.get_args(member))
     return found
 
 
-def unoffered(contract: CommentedMap) -> list[str]:
+def unoffered(contract: Contract) -> list[str]:
     """A line for each value that only one of the two, contract and facade, has."""
     lines = []
-    for name, schema in request_schema(contract).items():
-        values, ours = set(listed(schema)), offered(REACHED[name].argument or "")
+    for name, schemas in contract.request().items():
+        if name not in REACHED:
+            continue
+        values, ours = set(contract.values(schemas)), offered(REACHED[name].argument or "")
         if not ours:  # an open set, such as models
             continue
         extra = ours - values - BEYOND_THE_CONTRACT.get(name, set())
         lines += [
             f"{name!r} may be {value!r} in the contract but not in the facade: add it to its type"
-            " in facade/_request.py"
+            f" in {FILES['options']}"
             for value in sorted(values - ours)
         ]
         lines += [
             f"{name!r} may be {value!r} in the facade but no longer in the contract: take it out"
-            " of its type in facade/_request.py, or add it to BEYOND_THE_CONTRACT in"
-            " tests/contract/test_facade_coverage.py"
+            f" of its type in {FILES['options']}; or where it is documented all the same, add it"
+            f" to contract/overlay.yaml, or to BEYOND_THE_CONTRACT in {HERE}"
             for value in sorted(extra)
         ]
     return lines
 
 
-def answers(contract: CommentedMap) -> list[str]:
-    """Each answer of the contract: operation, status, content type."""
-    return [
-        f"{operation['operationId']} {status} {media_type}"
-        for item in contract["paths"].values()
-        for operation in item.values()
-        for status, response in operation["responses"].items()
-        for media_type in response.get("content", {})
-    ]
-
-
-def unread(contract: CommentedMap) -> list[str]:
-    """A line for each answer that no test reads, and for each status without a class."""
-    lines = [
-        f"{answer} is new in the contract: see that facade/_wire.py decodes it, and add a line to"
-        " DECODED in tests/contract/test_facade_coverage.py"
-        for answer in answers(contract)
-        if answer not in DECODED
-    ]
-    statuses = {int(answer.split()[1]) for answer in answers(contract)}
+def unread(contract: Contract) -> list[str]:
+    """A line for each status without a class, and for each content and event that is not read."""
+    lines = []
+    for name, status, media_type in contract.answers():
+        path, method = OPERATIONS[name]
+        place = f"{method.upper()} {path}"
+        if status == "200":
+            if media_type not in CONTENT[name]:
+                lines.append(
+                    f"{place} answers 200 with {media_type} now: see that {FILES['wire']} reads"
+                    f" it, and add it to CONTENT in {HERE}"
+                )
+        elif status.isdecimal() and not status.startswith("5") and int(status) not in ERRORS:
+            lines.append(
+                f"{place} answers {status} now, which has no class: add one to {FILES['errors']},"
+                f" map it in {FILES['failures']}, and add a line to ERRORS in {HERE}"
+            )
+        elif media_type not in ("application/json", None):
+            lines.append(
+                f"{place} answers {status} with {media_type} now: see that {FILES['failures']}"
+                " reads it"
+            )
     lines += [
-        f"status {status} has no class: add one to facade/errors.py, map it in"
-        " facade/_failures.py, and add a line to ERRORS in tests/contract/test_facade_coverage.py"
-        for status in sorted(statuses - {200} - ERRORS.keys())
-        if status < 500
+        f"the stream has a new event ({event}): see that {FILES['stream']} reads it, and add it to"
+        f" EVENTS in {HERE}"
+        for event in contract.events()
+        if event not in EVENTS
     ]
-    return lines
+    return list(dict.fromkeys(lines))
 
 
-def test_every_property_of_the_request_can_be_set(contract: CommentedMap) -> None:
+def test_every_property_of_the_request_can_be_set(contract: Contract) -> None:
     """By an argument that is really there, in both clients."""
-    assert unreached(contract) == []
-    assert set(REACHED) == set(request_schema(contract))
+    fail_with(unreached(contract))
     for reach in REACHED.values():
         for client in (facade.SpeechClient, facade.AsyncSpeechClient):
             parameters = inspect.signature(getattr(client, reach.method)).parameters
             assert reach.argument is None or reach.argument in parameters
 
 
-def test_every_listed_value_is_offered_and_no_other(contract: CommentedMap) -> None:
+def test_every_listed_value_is_offered_and_no_other(contract: Contract) -> None:
     """By the types of the arguments."""
-    assert unoffered(contract) == []
+    fail_with(unoffered(contract))
 
 
-def test_every_answer_is_read_and_every_status_has_its_class(contract: CommentedMap) -> None:
-    """And the table has no line too many."""
-    assert unread(contract) == []
-    assert set(DECODED) == set(answers(contract))
+def test_every_answer_is_read_and_every_status_has_its_class(contract: Contract) -> None:
+    """And so is every event of a stream."""
+    fail_with(unread(contract))
 
 
 def test_the_default_server_is_the_contract_s(
-    contract: CommentedMap, monkeypatch: pytest.MonkeyPatch
+    contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where it is not, applications talk to a server that has moved: see facade/_config.py."""
+    """Where it is not, applications talk to a server that has moved."""
     monkeypatch.delenv("TOGETHER_BASE_URL", raising=False)
+    server = contract.document["servers"][0]["url"]
     with SpeechClient("key") as client:
-        assert contract["servers"][0]["url"] in repr(client)
-
-
-def add_property(contract: CommentedMap) -> None:
-    schema = contract["components"]["schemas"]["AudioSpeechRequest"]
-    schema["properties"]["speed"] = {"type": "number"}
-
-
-def add_nested_property(contract: CommentedMap) -> None:
-    schema = contract["components"]["schemas"]["AudioSpeechRequest"]
-    schema["properties"]["extra_params"]["properties"]["pitch"] = {"type": "number"}
-
-
-def add_value(contract: CommentedMap) -> None:
-    schema = contract["components"]["schemas"]["AudioSpeechRequest"]
-    schema["properties"]["bit_rate"]["enum"].append(256000)
-
-
-def remove_value(contract: CommentedMap) -> None:
-    schema = contract["components"]["schemas"]["AudioSpeechRequest"]
-    schema["properties"]["response_format"]["enum"].remove("mp3")
-
-
-def add_status(contract: CommentedMap) -> None:
-    responses = contract["paths"]["/audio/speech"]["post"]["responses"]
-    responses["409"] = copy.deepcopy(responses["429"])
-
-
-@pytest.mark.parametrize(
-    ("change", "check", "words"),
-    [
-        (add_property, unreached, ["'speed' is new", "REACHED", "facade/_client.py"]),
-        (add_nested_property, unreached, ["'extra_params.pitch' is new", "facade/_request.py"]),
-        (add_value, unoffered, ["'bit_rate' may be 256000", "facade/_request.py"]),
-        (remove_value, unoffered, ["'response_format' may be 'mp3' in the facade"]),
-        (add_status, unread, ["status 409 has no class", "facade/errors.py"]),
-        (add_status, unread, ["audio-speech 409 application/json is new", "DECODED"]),
-    ],
-)
-def test_a_change_of_the_contract_is_told_with_what_to_do(
-    contract: CommentedMap,
-    change: Callable[[CommentedMap], None],
-    check: Callable[[CommentedMap], list[str]],
-    words: list[str],
-) -> None:
-    """By one of the checks above, and by nothing before the change."""
-    assert check(contract) == []
-    change(contract)
-    assert any(all(word in line for word in words) for line in check(contract))
+        if server not in repr(client):
+            pytest.fail(
+                f"the contract's server is {server} and the facade's is another: change the default"
+                f" base URL in {FILES['config']}, and BASE_URL in contract/compose.py",
+                pytrace=False,
+            )
 
 
 # --- what really goes over the wire ------------------------------------------------------------
@@ -304,7 +255,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-AUDIO = ("audio/wav", b"\xff\x00\x01\x00")
+AUDIO = ("audio/wav", SPEECH)
 CHUNK = {"object": "audio.tts.chunk", "model": "m", "b64": base64.b64encode(b"\1\2" * 8).decode()}
 STREAM = ("text/event-stream", f"data: {json.dumps(CHUNK)}\n\ndata: [DONE]\n\n".encode())
 
@@ -327,12 +278,16 @@ def client(service: Service) -> Iterator[SpeechClient]:
 
 
 def test_every_value_goes_over_the_wire_as_the_contract_has_it(
-    contract: CommentedMap, service: Service, client: SpeechClient
+    contract: Contract, service: Service, client: SpeechClient
 ) -> None:
-    """Each listed one, and an example where none are listed; what is left out stays out."""
-    for name, schema in request_schema(contract).items():
+    """Each that both have, and an example where none are listed; what is left out stays out."""
+    for name, schemas in contract.request().items():
+        if name not in REACHED:
+            continue
         reach = REACHED[name]
-        for value in listed(schema) or [reach.value]:
+        ours = offered(reach.argument or "")
+        values = [value for value in contract.values(schemas) if not ours or value in ours]
+        for value in values or [reach.value]:
             options = {"voice": "v", "model": "m/m", **dict(reach.beside)}
             if reach.argument:
                 options[reach.argument] = value
@@ -345,42 +300,44 @@ def test_every_value_goes_over_the_wire_as_the_contract_has_it(
             sent = service.bodies[-1]
             flat = sent | {f"extra_params.{k}": v for k, v in sent.get("extra_params", {}).items()}
             assert flat[name] == value
-            known = set(request_schema(contract)) | {"extra_params"}
-            assert set(flat) <= known
             beside = {key for key, _ in reach.beside} | {"input", "model", "voice", name}
             streaming = {"stream", "response_format"} if reach.method == "stream" else set()
             assert set(flat) - {"extra_params"} <= beside | streaming
 
 
 def test_the_key_goes_where_the_contract_has_it(
-    contract: CommentedMap, service: Service, client: SpeechClient
+    contract: Contract, service: Service, client: SpeechClient
 ) -> None:
     """As a bearer token."""
-    (name,) = contract["security"][0]
-    scheme = contract["components"]["securitySchemes"][name]
-    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+    speech = contract.operation("speech")
+    (name,) = speech.get("security", contract.document["security"])[0]
+    scheme = contract.document["components"]["securitySchemes"][name]
+    if (scheme["type"], scheme.get("scheme", "").lower()) != ("http", "bearer"):
+        pytest.fail(
+            f"the security scheme {name!r} is no bearer token any more: change how"
+            f" {FILES['wire']} and {FILES['config']} send the key",
+            pytrace=False,
+        )
     client.synthesize("Hello.", voice="v", model="m/m")
     assert service.keys == ["Bearer key"]
 
 
 def test_each_documented_status_raises_its_class(
-    contract: CommentedMap, service: Service, client: SpeechClient
+    contract: Contract, service: Service, client: SpeechClient
 ) -> None:
     """With all that the contract's error says."""
     error = {"message": "No.", "type": "invalid", "param": "voice", "code": "c"}
     service.answer = ("application/json", json.dumps({"error": error}).encode())
-    for answer in answers(contract):
-        operation_id, status, media_type = answer.split()
-        if status == "200":
+    calls: dict[str, Callable[[], Any]] = {
+        "speech": lambda: client.synthesize("Hello.", voice="v", model="m/m"),
+        "voices": client.list_voices,
+    }
+    for name, status, _ in contract.answers():
+        if not status.isdecimal() or int(status) not in ERRORS:
             continue
-        assert media_type == "application/json"
         service.status = int(status)
-        calls: dict[str, Callable[[], Any]] = {
-            "audio-speech": lambda: client.synthesize("Hello.", voice="v", model="m/m"),
-            "fetchVoices": client.list_voices,
-        }
         with pytest.raises(ERRORS[int(status)]) as raised:
-            calls[operation_id]()
+            calls[name]()
         facts = raised.value
         assert {name: getattr(facts, name) for name in error} == error
         assert facts.status_code == int(status)
@@ -389,9 +346,8 @@ def test_each_documented_status_raises_its_class(
 def test_each_schema_of_an_answer_is_decoded(service: Service, client: SpeechClient) -> None:
     """Audio of any type, the chunks of a stream, and voices in both shapes and all forms."""
     for media_type in ("application/octet-stream", "audio/wav", "audio/mpeg"):
-        service.answer = (media_type, b"\xff\x00\x01\x00")
-        audio = client.synthesize("Hello.", voice="v", model="m/m")
-        assert audio.content == b"\xff\x00\x01\x00"
+        service.answer = (media_type, SPEECH)
+        assert client.synthesize("Hello.", voice="v", model="m/m").content == SPEECH
     service.answer = STREAM
     with client.stream("Hello.", voice="v", model="m/m") as stream:
         assert b"".join(list(stream)) == b"\1\2" * 8

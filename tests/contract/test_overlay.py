@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from ruamel.yaml.comments import CommentedMap
 
-from contract.compose import ROOT
-from contract.document import ContractError, dump, load_openapi, load_yaml
-from contract.overlay import Effect, Overlay, apply, load_overlay
+from contract.document import ContractError, dump, load_openapi, load_yaml, pointer
+from contract.overlay import Effect, Overlay, OverlayConflictError, apply, load_overlay
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -191,17 +190,137 @@ def test_the_digest_is_of_the_actions(tmp_path: Path) -> None:
     assert one.digest == same.digest != other.digest
 
 
-OURS = ROOT / "contract" / "overlay.yaml"
+REF = "{$ref: '#/b'}"
 
 
-def test_our_overlay_only_adds(tmp_path: Path) -> None:
-    """Nothing of the published contract is changed or taken away, and no action is redundant."""
-    effects = apply(load_openapi(ROOT / "openapi.yaml"), load_overlay(OURS))
-    assert all(effect.added for effect in effects)
-    assert not any(effect.replaced or effect.removed for effect in effects)
+@pytest.mark.parametrize(
+    ("upstream", "update", "at"),
+    [
+        ("{type: object}", REF, ""),
+        (REF, "{type: object}", ""),
+        ("{type: string}", "{anyOf: [{type: string}, {type: 'null'}]}", ""),
+        ("{allOf: [{type: object}]}", "{type: object}", ""),
+        (REF, "{$ref: '#/paths'}", "/$ref"),
+        ("{type: string}", "{type: boolean}", "/type"),
+        ("[1, 2]", "none", ""),
+        ("[1, 2]", "5", ""),
+        ("[1, 2]", "{type: string}", ""),
+        ("text", "[text]", ""),
+    ],
+)
+def test_what_does_not_hold_together_is_a_conflict(
+    tmp_path: Path, upstream: str, update: str, at: str
+) -> None:
+    """It is replaced as a whole, and never merged into something that neither has said."""
+    path = tmp_path / "spec.yaml"
+    path.write_text(
+        f"openapi: 3.1.0\npaths: {{}}\nproperties: {{x: {upstream}}}\n", encoding="utf-8"
+    )
+    document = load_openapi(path)
+    action = f"  - {{target: $, update: {{properties: {{x: {update}}}}}}}\n"
+    (effect,) = apply(document, overlay(action, tmp_path))
+    (conflict,) = effect.conflicts
+    assert pointer(conflict.at) == f"#/properties/x{at}"
+    assert effect.added == ()
+    assert document["properties"]["x"] == load_yaml_text(f"x: {update}\n", tmp_path)["x"]
 
 
-def test_our_overlay_says_where_each_addition_is_documented() -> None:
-    """A maintainer has to be able to look it up."""
-    for action in load_yaml(OURS)["actions"]:
-        assert "docs.together.ai" in action["description"]
+@pytest.mark.parametrize(
+    ("upstream", "update"),
+    [
+        ("{type: string, description: theirs}", "{type: string, description: ours}"),
+        ("{type: string, enum: [a, b, c]}", "{type: string, enum: [b, a]}"),
+        (REF, REF),
+        ("{anyOf: [{type: string}], title: theirs}", "{anyOf: [{type: string}], title: ours}"),
+        ("{properties: {$ref: {type: string}, not: {}}}", "{properties: {not: {}}}"),
+    ],
+)
+def test_what_upstream_says_in_its_own_words_is_redundant(
+    tmp_path: Path, upstream: str, update: str
+) -> None:
+    """Its words stay."""
+    text = f"openapi: 3.1.0\npaths: {{}}\nproperties: {{x: {upstream}}}\n"
+    path = tmp_path / "spec.yaml"
+    path.write_text(text, encoding="utf-8")
+    document = load_openapi(path)
+    action = f"  - {{target: $, update: {{properties: {{x: {update}}}}}}}\n"
+    (effect,) = apply(document, overlay(action, tmp_path))
+    assert (effect.added, effect.conflicts, effect.removed) == ((), (), ())
+    assert dump(document) == text
+
+
+def test_a_parameter_is_the_same_one_by_its_name_and_its_place(tmp_path: Path) -> None:
+    """Else the contract would have it twice."""
+    path = tmp_path / "spec.yaml"
+    path.write_text(
+        "openapi: 3.1.0\npaths: {}\nparameters:\n  - {name: m, in: query, description: theirs}\n",
+        encoding="utf-8",
+    )
+    document = load_openapi(path)
+    action = "  - {target: $, update: {parameters: [{name: m, in: query, required: false}]}}\n"
+    other = "  - {target: $.parameters, update: {name: m, in: header}}\n"
+    effects = apply(document, overlay(action + other, tmp_path))
+    assert document["parameters"] == [
+        {"name": "m", "in": "query", "description": "theirs", "required": False},
+        {"name": "m", "in": "header"},
+    ]
+    assert [effect.added for effect in effects] == [
+        (("parameters", 0, "required"),),
+        (("parameters", 1),),
+    ]
+
+
+def test_a_conflict_is_told_with_both_sides_and_with_what_settles_it(tmp_path: Path) -> None:
+    """A removal of what holds it, where the update says all of that."""
+    path = tmp_path / "spec.yaml"
+    path.write_text(
+        f"openapi: 3.1.0\npaths: {{}}\nproperties: {{x: {{type: {'a' * 200}}}, y: 1}}\nz: 1\n",
+        encoding="utf-8",
+    )
+    actions = (
+        "  - {target: $, update: {properties: {x: {type: b, items: {type: c}}}}}\n"
+        "  - {target: $, update: {z: 2}}\n"
+        "  - {target: $, update: {q: 2}}\n"
+    )
+    error = OverlayConflictError(apply(load_openapi(path), overlay(actions, tmp_path)))
+    where = f"  {tmp_path / 'overlay.yaml'}"
+    assert str(error).splitlines() == [
+        "the overlay contradicts the document",
+        f'{where}:4: action 1 ($) conflicts at #/properties/x/type: upstream says "{"a" * 118}…,'
+        ' the overlay "b"',
+        "    Where upstream is right, take out of the action what conflicts.",
+        "    Where the documentation that the action names is, put above the action:",
+        "      - target: \"$['properties']['x']\"",
+        "        description: Upstream says otherwise; the next action names its source.",
+        "        remove: true",
+        f"{where}:5: action 2 ($) conflicts at #/z: upstream says 1, the overlay 2",
+        "    Where upstream is right, take out of the action what conflicts.",
+    ]
+    assert error.status == 3
+
+
+@pytest.mark.parametrize(
+    ("action", "reason"),
+    [
+        (
+            "  - target: $\n    update:\n      d: 2026-01-02\n",
+            r"yaml:6: 2026-01-02 is a date for YAML",
+        ),
+        (
+            "  - target: $\n    update:\n      l:\n        - 2026-01-02 10:00:00\n",
+            r"yaml:7: 2026-01-02 ",
+        ),
+        (
+            "  - target: $\n    update:\n      200: {}\n",
+            r"yaml:6: the key 200 is no text; quote it",
+        ),
+        (
+            "  - target: $\n    update:\n      2026-01-02: {}\n",
+            r"yaml:6: the key 2026-01-02 is no text",
+        ),
+    ],
+)
+def test_what_json_has_no_kind_for_is_refused(tmp_path: Path, action: str, reason: str) -> None:
+    """It is meant as a text, and would be written as something else."""
+    with pytest.raises(ContractError, match=reason):
+        overlay(action, tmp_path)

@@ -1,6 +1,10 @@
-"""The contract's word on an answer; run as a program, the copy of it that the emulator serves."""
+"""The contract's word on an answer.
+
+Schemas are found by the operations that use them: upstream may rename, inline or split a component.
+"""
 
 import json
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,10 +13,7 @@ import httpx
 import jsonschema_rs
 from ruamel.yaml import YAML
 
-ROOT = Path(__file__).parents[2]
-PATH = ROOT / "generated" / "contract.yaml"
-# A wheel has no YAML reader, and nothing of `generated/` but the package in it.
-SERVED = ROOT / "together_emulator" / "openapi.json"
+PATH = Path(__file__).parents[2] / "generated" / "contract.yaml"
 
 
 @cache
@@ -22,15 +23,56 @@ def contract() -> dict[str, Any]:
     return document
 
 
+SPEECH = ("paths", "/audio/speech", "post")
+VOICES = ("paths", "/voices", "get")
+REQUEST = (*SPEECH, "requestBody", "content", "application/json", "schema")
+EVENT = (*SPEECH, "responses", "200", "content", "text/event-stream", "schema")
+ERROR = (*SPEECH, "responses", "400", "content", "application/json", "schema")
+LIST_OF_VOICES = (*VOICES, "responses", "200", "content", "application/json", "schema")
+
+
+def find(*location: str) -> Any:
+    """What stands at a location of the contract, references followed."""
+    node: Any = contract()
+    for key in location:
+        node = _resolved(node[key])
+    return node
+
+
+def fields() -> dict[str, Any]:
+    """The schema of each field of the request for speech."""
+    return dict(_fields(find(*REQUEST)))
+
+
+def required_fields() -> set[str]:
+    """The fields that a request for speech must have."""
+    schema = find(*REQUEST)
+    parts = [schema, *map(_resolved, schema.get("allOf", ()))]
+    return {name for part in parts for name in part.get("required", ())}
+
+
 @cache
-def validator(name: str) -> Any:
-    """What checks against one of the contract's schemas."""
-    return jsonschema_rs.Draft202012Validator(
-        {
-            "$ref": f"#/components/schemas/{name}",
-            "components": _null_allowed(contract())["components"],
-        }
-    )
+def validator(*location: str) -> Any:
+    """What checks against the schema at a location of the contract."""
+    document = _null_allowed(contract())
+    schema = _null_allowed(find(*location))
+    return jsonschema_rs.Draft202012Validator({**schema, "components": document["components"]})
+
+
+def _resolved(node: Any) -> Any:
+    while isinstance(node, dict) and isinstance(node.get("$ref"), str):
+        target: Any = contract()
+        for key in node["$ref"].removeprefix("#/").split("/"):
+            target = target[key.replace("~1", "/").replace("~0", "~")]
+        node = target
+    return node
+
+
+def _fields(schema: Any) -> Iterator[tuple[str, Any]]:
+    for name, field in schema.get("properties", {}).items():
+        yield name, _resolved(field)
+    for member in schema.get("allOf", ()):
+        yield from _fields(_resolved(member))
 
 
 def _null_allowed(value: Any) -> Any:
@@ -53,15 +95,10 @@ def check_answer(response: httpx.Response) -> None:
     if response.is_error:
         assert kind == "application/json"
         response.read()
-        validator("ErrorData").validate(response.json())
+        validator(*ERROR).validate(response.json())
     elif response.request.url.path.endswith("/voices"):
         assert kind == "application/json"
         response.read()
-        validator("VoicesResponse").validate(response.json())
+        validator(*LIST_OF_VOICES).validate(response.json())
     else:
-        operation = contract()["paths"]["/audio/speech"]["post"]
-        assert kind in operation["responses"]["200"]["content"]
-
-
-if __name__ == "__main__":
-    SERVED.write_text(json.dumps(contract(), indent=1, ensure_ascii=False) + "\n", "utf-8")
+        assert kind in find(*SPEECH, "responses", "200", "content")

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp, Message
 
-from tests.emulator.contract import SERVED, contract
+from tests.emulator.contract import contract
 from tests.emulator.listening import Heard, read_file, read_raw
 from together_emulator.answer import MAX_KEPT_BYTES
 from together_emulator.app import create_app
@@ -449,12 +449,11 @@ def test_its_health_is_told_without_a_key(emulator_url: str, method: str) -> Non
 
 
 def test_the_contract_is_served_without_a_key_and_leads_back_here(emulator_url: str) -> None:
-    assert contract() == json.loads(SERVED.read_bytes()), "run `make generate`"
     for root in (emulator_url, emulator_url.removesuffix("/v1")):
         assert httpx.get(root + "/openapi.json").json() == {
             **contract(),
             "servers": [{"url": emulator_url}],
-        }
+        }, "run `make generate`"
 
 
 def test_what_is_the_emulators_own_is_not_logged() -> None:

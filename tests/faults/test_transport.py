@@ -97,8 +97,8 @@ def test_compressed_stream_lets_other_tasks_run() -> None:
             counting.cancel()
         return turns
 
-    with FaultServer(squeezed_stream(b"\n" * 1_000_000)) as server:
-        assert asyncio.run(main(server.url)) > 40
+    with FaultServer(squeezed_stream(b"\n" * 600_000)) as server:
+        assert asyncio.run(main(server.url)) > 8
 
 
 def test_what_comes_at_once_becomes_no_more_than_so_much(connect: Connect) -> None:
@@ -570,6 +570,12 @@ def test_the_status_wins_over_a_body_that_does_not_come(
         assert error.body.startswith("It broke.")
 
 
+def close_soon(peer: Peer) -> None:
+    """Close, but not so fast that the system throws the answer away."""
+    peer.server.released.wait(0.05)
+    peer.close()
+
+
 class Refuses:
     """Answers as soon as a request begins, and reads no more of it."""
 
@@ -583,7 +589,7 @@ class Refuses:
 
 
 @pytest.mark.parametrize(
-    "end", [Peer.close, Peer.reset, Peer.pause], ids=["close", "reset", "wait"]
+    "end", [close_soon, Peer.reset, Peer.pause], ids=["close", "reset", "wait"]
 )
 @pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "tls"])
 def test_an_answer_that_comes_before_the_request_was_read_is_told(
@@ -618,6 +624,25 @@ def test_a_large_request_is_sent_whole(
             assert text.encode() in server.requests[0].body
             assert speaker.synthesize().content == SPEECH
             assert server.connections == 1
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "tls"])
+def test_a_connection_that_breaks_while_a_large_request_is_sent(
+    connect: Connect, server_tls: ssl.SSLContext, trust: ssl.SSLContext, *, is_tls: bool
+) -> None:
+    def break_off(peer: Peer) -> None:
+        if is_tls:
+            peer.start_tls(server_tls)
+        peer.receive()
+        peer.reset()
+
+    with FaultServer(GOOD, on_connect=break_off) as server:
+        url = server.url.replace("http:", "https:") if is_tls else server.url
+        error = failure(
+            connect(url, httpx_args={"verify": trust}), APIConnectionError, "Word. " * 2_000_000
+        )
+        assert error.request_sent
+        assert "TLS" not in str(error)
 
 
 # --- proxies -------------------------------------------------------------------------------------

@@ -249,8 +249,13 @@ def test_an_address_that_cannot_be_used_is_refused(base_url: object, reason: str
         "https://user:open\\sesame@host",
     ],
 )
-def test_a_password_in_the_address_is_refused_and_not_shown(base_url: str) -> None:
-    error = refusal(base_url=base_url)
+@pytest.mark.parametrize("build", [SpeechClient, AsyncSpeechClient])
+def test_a_password_in_the_address_is_refused_and_not_shown(
+    build: Callable[..., object], base_url: str
+) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        build(KEY, base_url=base_url)
+    error = caught.value
     assert str(error) == (
         "base_url: must not hold a user name or password, nor an @ outside its path"
     )
@@ -283,16 +288,18 @@ def test_no_other_mistake_shows_a_secret(given: dict[str, Any]) -> None:
     assert error.__cause__ is None or error.__cause__.__traceback__ is None
 
 
+def build_while_handling(error: Exception, **settings: Any) -> None:
+    try:
+        raise error
+    except KeyError:
+        SpeechClient(KEY, **settings)
+
+
 @pytest.mark.parametrize("given", [{"base_url": "https://host:port"}, {"httpx_args": {"proxy": 7}}])
 def test_what_the_application_was_handling_keeps_its_traceback(given: dict[str, Any]) -> None:
-    theirs = None
+    theirs = KeyError("the application's")
     with pytest.raises(InvalidRequestError) as caught:
-        try:
-            raise KeyError("the application's")
-        except KeyError as error:
-            theirs = error
-            SpeechClient(KEY, **{"base_url": "https://host", **given})
-    assert theirs is not None
+        build_while_handling(theirs, **{"base_url": "https://host", **given})
     assert theirs.__traceback__ is not None
     assert caught.value.__context__ is theirs
 
@@ -310,13 +317,10 @@ def test_what_the_application_was_handling_keeps_its_traceback(given: dict[str, 
 def test_a_proxy_that_cannot_be_used_does_not_show_its_password(
     build: Callable[..., object], proxy: str, reason: str
 ) -> None:
-    arguments = {"proxy": proxy}
     with pytest.raises(InvalidRequestError, match="httpx cannot be set up so") as caught:
-        build(KEY, base_url="https://host", httpx_args=arguments)
+        build(KEY, base_url="https://host", httpx_args={"proxy": proxy})
     error = caught.value
     assert reason in str(error)
-    # The frame of `__init__` has what it was given.
-    del arguments["proxy"]
     assert "sesame" not in f"{error} {error.__cause__} {frames_of_ours(error)}"
     assert error.__cause__ is None or error.__cause__.__traceback__ is None
     assert error.__context__ is None

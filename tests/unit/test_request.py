@@ -48,7 +48,6 @@ def test_what_is_left_out_stays_out() -> None:
     request = build()
     assert (request.options, request.extra_body, request.stream) == ({}, {}, False)
     assert (request.text, request.voice, request.model) == ("Hello.", "af_heart", KOKORO)
-    assert request.fields() == {"model": KOKORO, "input": "Hello.", "voice": "af_heart"}
     assert request.known_model is models()[KOKORO]
 
 
@@ -579,3 +578,26 @@ def test_requests_are_values_and_travel() -> None:
     assert arrived.expected_format == request.expected_format
     with pytest.raises(AttributeError):
         request.text = "Bye."  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("stream", "option", "method", "near"),
+    [
+        (False, "sample_rat", "synthesize", "; the closest are sample_rate"),
+        (False, "alignment", "synthesize", ""),
+        (True, "response_format", "stream", ""),
+        (True, "bit_rate", "stream", ""),
+        (False, "qqqqqq", "synthesize", ""),
+    ],
+)
+def test_an_option_that_there_is_not_is_a_mistake_of_the_program(
+    stream: bool,
+    option: str,
+    method: str,
+    near: str,
+) -> None:
+    with pytest.raises(TypeError) as caught:
+        build(stream=stream, **{option: 1})
+    said = str(caught.value)
+    assert said.startswith(f"{method}() got an unexpected keyword argument {option!r}{near}")
+    assert "extra_body takes fields that have no argument" in said

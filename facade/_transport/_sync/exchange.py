@@ -22,7 +22,7 @@ from facade._transport.config import Config
 from facade._transport.exceptions import ClosedError, ours
 from facade._transport.logs import forget, keep_out_of_logs
 from facade._transport.route import route
-from facade._transport.waiting_sync import checkpoint
+from facade._transport.waiting_sync import checkpoint, shielded
 
 # Seconds that the body of a failure is waited for: the status alone says most of it.
 FAILURE_BODY_S = 5.0
@@ -123,7 +123,14 @@ class Service:
                 content=content,
                 extensions={"timeout": call.httpcore_timeouts()},
             )
-        return self._transport.send(call, request)
+        try:
+            return self._transport.send(call, request)
+        finally:
+            # httpcore leaves open what a proxy refuses, and what is cancelled, while it is made.
+            unfinished, call.connection = call.connection, None
+            if unfinished is not None:
+                with shielded():
+                    unfinished.close()
 
     def close(self) -> None:
         """Close all connections."""

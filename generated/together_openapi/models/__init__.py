@@ -16,6 +16,8 @@ from .model_voices import ModelVoices
 from .stream_sentinel import StreamSentinel
 from .stream_sentinel_stream_signal import StreamSentinelStreamSignal
 from .voice_details import VoiceDetails
+from .voices_error import VoicesError
+from .voices_error_error import VoicesErrorError
 from .voices_response import VoicesResponse
 
 __all__ = (
@@ -35,5 +37,7 @@ __all__ = (
     "StreamSentinel",
     "StreamSentinelStreamSignal",
     "VoiceDetails",
+    "VoicesError",
+    "VoicesErrorError",
     "VoicesResponse",
 )

@@ -5,7 +5,7 @@ import httpx
 
 from ... import errors
 from ...client import AuthenticatedClient, Client
-from ...models.error_data import ErrorData
+from ...models.voices_error import VoicesError
 from ...models.voices_response import VoicesResponse
 from ...types import UNSET, Response, Unset
 
@@ -32,24 +32,24 @@ def _get_kwargs(
 
 def _parse_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> ErrorData | VoicesResponse | None:
+) -> VoicesError | VoicesResponse | None:
     if response.status_code == 200:
         response_200 = VoicesResponse.from_dict(response.json())
 
         return response_200
 
     if response.status_code == 400:
-        response_400 = ErrorData.from_dict(response.json())
+        response_400 = VoicesError.from_dict(response.json())
 
         return response_400
 
     if response.status_code == 401:
-        response_401 = ErrorData.from_dict(response.json())
+        response_401 = VoicesError.from_dict(response.json())
 
         return response_401
 
     if response.status_code == 429:
-        response_429 = ErrorData.from_dict(response.json())
+        response_429 = VoicesError.from_dict(response.json())
 
         return response_429
 
@@ -61,7 +61,7 @@ def _parse_response(
 
 def _build_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Response[ErrorData | VoicesResponse]:
+) -> Response[VoicesError | VoicesResponse]:
     return Response(
         status_code=HTTPStatus(response.status_code),
         content=response.content,
@@ -74,7 +74,7 @@ def sync_detailed(
     *,
     client: AuthenticatedClient | Client,
     model: str | Unset = UNSET,
-) -> Response[ErrorData | VoicesResponse]:
+) -> Response[VoicesError | VoicesResponse]:
     """Fetch available voices for each model
 
      The voices of every model, or of one.
@@ -87,7 +87,7 @@ def sync_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[ErrorData | VoicesResponse]
+        Response[VoicesError | VoicesResponse]
     """
 
     kwargs = _get_kwargs(
@@ -105,7 +105,7 @@ def sync(
     *,
     client: AuthenticatedClient | Client,
     model: str | Unset = UNSET,
-) -> ErrorData | VoicesResponse | None:
+) -> VoicesError | VoicesResponse | None:
     """Fetch available voices for each model
 
      The voices of every model, or of one.
@@ -118,7 +118,7 @@ def sync(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ErrorData | VoicesResponse
+        VoicesError | VoicesResponse
     """
 
     return sync_detailed(
@@ -131,7 +131,7 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient | Client,
     model: str | Unset = UNSET,
-) -> Response[ErrorData | VoicesResponse]:
+) -> Response[VoicesError | VoicesResponse]:
     """Fetch available voices for each model
 
      The voices of every model, or of one.
@@ -144,7 +144,7 @@ async def asyncio_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[ErrorData | VoicesResponse]
+        Response[VoicesError | VoicesResponse]
     """
 
     kwargs = _get_kwargs(
@@ -160,7 +160,7 @@ async def asyncio(
     *,
     client: AuthenticatedClient | Client,
     model: str | Unset = UNSET,
-) -> ErrorData | VoicesResponse | None:
+) -> VoicesError | VoicesResponse | None:
     """Fetch available voices for each model
 
      The voices of every model, or of one.
@@ -173,7 +173,7 @@ async def asyncio(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        ErrorData | VoicesResponse
+        VoicesError | VoicesResponse
     """
 
     return (
