@@ -84,6 +84,7 @@ class InjectFaults:
                 fault,
                 receive,
                 send,
+                record=record,
                 happened=happened,
                 reset=partial(self._reset, scope),
                 stall=partial(self._stall, scope),

@@ -11,6 +11,7 @@ from starlette.types import Message, Receive, Send
 
 from together_emulator.errors import ApiError, ToldError
 from together_emulator.fault import SESSION_ERRORS, Fault
+from together_emulator.record import Record
 from together_emulator.session_events import (
     CANCELLED,
     DELTA,
@@ -37,6 +38,7 @@ class FaultySession:
         receive: Receive,
         send: Send,
         *,
+        record: Record,
         happened: Callable[[], None],
         reset: Callable[[], None],
         stall: Callable[[], None],
@@ -44,6 +46,7 @@ class FaultySession:
         self._fault = fault
         self._receive = receive
         self._send = send
+        self._record = record
         self._happened = happened
         self._reset = reset
         self._stall = stall
@@ -255,6 +258,7 @@ class FaultySession:
             await self._write({**event, "delta": _encoded(audio[:left])})
         if fault.abort is not None:
             self._happened()
+            self._record.settle("broken")
             self._over.set()
             self._reset()
         else:
@@ -279,6 +283,7 @@ class FaultySession:
         if self._over.is_set() or self._is_mute:
             return
         self._happened()
+        self._record.settle("broken")
         self._is_mute = True
         # Without a word the server closes the connection of a session that returns.
         if code != 1006:
