@@ -4,7 +4,7 @@ import base64
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlencode
 
 from websockets.sync.client import ClientConnection, connect
@@ -64,6 +64,11 @@ class Talk:
         while not is_last(found[-1]):
             found.append(self.next())
         return found
+
+    def until_nothing(self, timeout: float = 20) -> NoReturn:
+        """Take events until none comes for so many seconds, or the connection is closed."""
+        while True:
+            self.next(timeout)
 
     def until_done(self, times: int = 1) -> list[Event]:
         """The events up to the end of so many items."""
