@@ -1,8 +1,8 @@
 """A voice agent's client of the kind that is in wide use; prints what it makes of the emulator.
 
 It updates the session before anything else, commits twice for an utterance, interrupts with
-``clear`` alone, and neither sends nor reads a context's name: audio is for whatever turn is current.
-Its argument is the URL of the WebSocket.
+``clear`` alone, and neither sends nor reads a context's name: audio is for
+whatever turn is current. Its argument is the URL of the WebSocket.
 """
 
 import asyncio
