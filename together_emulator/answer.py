@@ -5,6 +5,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect
@@ -69,19 +70,38 @@ class Stage:
         self._threads = ThreadPoolExecutor(at_once or engine().at_once, "speech")
         self._kept: OrderedDict[SpeechRequest, list[Part]] = OrderedDict()
 
-    async def next_part(self, parts: Iterator[Part]) -> Part | None:
-        """Speak the next sentence, in turn; None when there is none."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, next, parts, None)
+    async def speak(self, speech: SpeechRequest, stop: threading.Event) -> AsyncGenerator[Part]:
+        """Speak a request, one sentence whenever the next part is asked for.
 
-    def recall(self, speech: SpeechRequest) -> list[Part] | None:
-        """The answer to a request, if it was kept."""
-        parts = self._kept.get(speech)
-        if parts is not None:
+        Close the iterator when it is not read to its end.
+
+        Args:
+            speech: What to speak.
+            stop: When it is set the rest is not spoken, unless all of it is at hand. It is set in
+                the end, too.
+        """
+        kept = self._kept.get(speech)
+        if kept is not None:
             self._kept.move_to_end(speech)
-        return parts
+            for part in kept:
+                yield part
+            return
+        loop = asyncio.get_running_loop()
+        spoken: list[Part] = []
+        steps = _parts(speech, stop)
+        try:
+            while (
+                step := await loop.run_in_executor(self._threads, next, steps, None)
+            ) is not None:
+                if len(spoken) < MAX_KEPT_SENTENCES:
+                    spoken.append(step)
+                yield step
+            if len(spoken) < MAX_KEPT_SENTENCES and not stop.is_set():
+                self._keep(speech, spoken)
+        finally:
+            stop.set()
 
-    def keep(self, speech: SpeechRequest, parts: list[Part]) -> None:
+    def _keep(self, speech: SpeechRequest, parts: list[Part]) -> None:
         """Keep an answer if it is short, in place of the one that was not asked for the longest."""
         if sum(len(part.audio) for part in parts) <= MAX_KEPT_BYTES:
             self._kept[speech] = parts
@@ -105,28 +125,16 @@ async def answer(
     Raises:
         ClientDisconnect: The client has gone away.
     """
-    kept = stage.recall(speech)
-    if kept is not None:
-        for part in kept:
-            record.spoken_s = part.end_s
-            yield part
-        return
-    stop = threading.Event()
-    watcher = asyncio.create_task(_watch(receive, stop))
-    spoken: list[Part] = []
+    gone = threading.Event()
+    watcher = asyncio.create_task(_watch(receive, gone))
     try:
-        steps = _parts(speech, stop)
-        while (step := await stage.next_part(steps)) is not None:
-            record.spoken_s = step.end_s
-            if len(spoken) < MAX_KEPT_SENTENCES:
-                spoken.append(step)
-            yield step
-        if stop.is_set():
+        async with aclosing(stage.speak(speech, gone)) as parts:
+            async for part in parts:
+                record.spoken_s = part.end_s
+                yield part
+        if watcher.done():
             raise ClientDisconnect
-        if len(spoken) < MAX_KEPT_SENTENCES:
-            stage.keep(speech, spoken)
     finally:
-        stop.set()
         watcher.cancel()
 
 

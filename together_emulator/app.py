@@ -5,14 +5,15 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import aclosing
 
 from starlette.applications import Starlette
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from together_emulator.answer import Stage, answer
 from together_emulator.audio import wav_header
@@ -24,14 +25,18 @@ from together_emulator.injection import Faults, InjectFaults
 from together_emulator.log import LogRequests, RequestLog, is_own
 from together_emulator.record import Record
 from together_emulator.request import parse_request
+from together_emulator.session import Session
 from together_emulator.stream import SpeechStream
-from together_emulator.switches import stream_options, voices_shape
+from together_emulator.switches import session_options, stream_options, voices_shape
 from together_emulator.voice_list import voice_list
+
+_REALTIME = "/audio/speech/websocket"
 
 
 def create_app(
     at_once: int | None = None,
     reset: Callable[[Scope], None] = lambda _scope: None,
+    stall: Callable[[Scope], None] = lambda _scope: None,
     cors: Collection[str] = (),
 ) -> ASGIApp:
     """The application, serving each path with and without ``/v1``.
@@ -41,6 +46,7 @@ def create_app(
             to 4.
         reset: Resets the connection of a request, for the fault ``abort``; without it the server
             closes the connection.
+        stall: Stops reading from the connection of a session, for the fault ``stall``.
         cors: The origins of web pages that may use it, such as ``http://localhost:3000``; ``*``
             stands for all.
 
@@ -49,7 +55,7 @@ def create_app(
     """
     log = RequestLog()
     faults = Faults()
-    injection = Middleware(InjectFaults, faults=faults, reset=reset)
+    injection = Middleware(InjectFaults, faults=faults, reset=reset, stall=stall)
     app = Starlette(
         routes=[
             *(
@@ -60,7 +66,13 @@ def create_app(
                 )
                 for prefix in ("/v1", "")
             ),
+            *(
+                WebSocketRoute(prefix + _REALTIME, _realtime, middleware=[injection])
+                for prefix in ("/v1", "")
+            ),
             *control_routes(log, faults),
+            # Else the server would refuse it without a word.
+            WebSocketRoute("/{path:path}", _nowhere),
         ],
         middleware=[Middleware(LogRequests, log=log), Middleware(_Authentication)],
         exception_handlers={
@@ -92,9 +104,8 @@ async def _speech(request: Request) -> Response:
     body = await read_body(request)
     record.note_body(body)
     speech = parse_request(body, record.warnings)
-    record.accept(speech.model, len(speech.script.written))
     log: RequestLog = request.app.state.log
-    log.count(record)
+    log.bill(record, speech.model, len(speech.script.written))
     stage: Stage = request.app.state.stage
     if speech.is_streamed:
         return SpeechStream(speech, stream_options(request.headers), stage, record)
@@ -104,6 +115,11 @@ async def _speech(request: Request) -> Response:
     if audio_format.container == "wav":
         pieces.insert(0, wav_header(sum(map(len, pieces)), audio_format.sample_rate))
     return Response(b"".join(pieces), media_type=audio_format.media_type)
+
+
+async def _realtime(websocket: WebSocket) -> None:
+    state = websocket.app.state
+    await Session(websocket, session_options(websocket.headers), state.stage, state.log).run()
 
 
 async def _voices(request: Request) -> Response:
@@ -125,14 +141,18 @@ async def _refused(_request: Request, error: Exception) -> Response:
     return _answer(error)
 
 
-async def _not_served(request: Request, error: Exception) -> Response:
+async def _nowhere(_websocket: WebSocket) -> None:
+    raise HTTPException(404)
+
+
+async def _not_served(request: HTTPConnection, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
     path = request.url.path
     message = f"there is no {path}"
     if error.status_code == 405:
-        message = f"{path} does not take {request.method}"
-    elif request.headers.get("upgrade", "").lower() == "websocket":
-        message = "this emulator has no realtime WebSocket"
+        message = f"{path} does not take {request.scope['method']}"
+    elif path.removeprefix("/v1") == _REALTIME:
+        message = f"{path} is a WebSocket: connect to it with ws://"
     elif path.startswith("/v1/v1/"):
         root = str(request.base_url).rstrip("/")
         message = f"{path} has /v1 twice: the client adds it by itself, so its base URL is {root}"
@@ -157,12 +177,20 @@ class _Authentication:
         if is_own(scope["path"]):
             await self._app(scope, receive, send)
             return
-        scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
+        credentials = Headers(scope=scope).get("authorization")
+        scheme, _, key = (credentials or "").partition(" ")
+        if scope["type"] == "websocket" and credentials is None:
+            # Pages cannot set the header of a WebSocket.
+            credentials = QueryParams(scope.get("query_string", b"")).get("api_key")
+            scheme, key = "bearer", credentials or ""
         if scheme.lower() == "bearer" and key.strip():
             await self._app(scope, receive, send)
             return
+        is_missing = scope["type"] == "websocket" and credentials is None
         error = ApiError(
-            401, "a key is missing: Authorization: Bearer <key>", code="invalid_api_key"
+            401,
+            "a key is missing: Authorization: Bearer <key>",
+            code="missing_api_key" if is_missing else "invalid_api_key",
         )
         await _answer(error, {"www-authenticate": "Bearer"})(scope, receive, send)
 
@@ -175,8 +203,11 @@ class _RequestId:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in _ANSWERS:
                 MutableHeaders(scope=message)["x-request-id"] = uuid.uuid4().hex
             await send(message)
 
         await self._app(scope, receive, send_with_id)
+
+
+_ANSWERS = ("http.response.start", "websocket.http.response.start", "websocket.accept")

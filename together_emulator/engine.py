@@ -282,6 +282,7 @@ def _voice_file(language: bytes, voice: Voice) -> bytes:
         f"pitch {round(base)} {round(1.4 * base)}",
         *(f"formant {n} {round(voice.formants)} 100 100" for n in range(1, 9)),
         "breath 0" + f" {breath}" * 7,
+        f"speed {round(100 * voice.speed)}",
     ]
     # The file of Mandarin ends inside a comment that is not UTF-8.
     return b"name emulated\n" + language + b"\n" + "\n".join(lines).encode() + b"\n"

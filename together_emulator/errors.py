@@ -29,16 +29,23 @@ class ApiError(Exception):
             return "server_error"
         return _TYPES.get(self.status, "invalid_request_error")
 
-    def body(self) -> bytes:
-        """The error answer as JSON."""
-        error = {
+    def fields(self) -> dict[str, str | None]:
+        """What an answer or an event says of it."""
+        return {
             "message": self.message,
             "type": self.type,
             "param": self.param,
             "code": self.code,
         }
+
+    def body(self) -> bytes:
+        """The error answer as JSON."""
         # ASCII only: a message may quote a lone surrogate, which UTF-8 cannot carry.
-        return json.dumps({"error": error}).encode("ascii")
+        return json.dumps({"error": self.fields()}).encode("ascii")
+
+
+class ToldError(Exception):
+    """Speaking failed, and the client has been told."""
 
 
 _TYPES = {

@@ -44,18 +44,28 @@ def words_event(words: list[TimedWord], *, nested: bool) -> bytes:
         words: One or more words.
         nested: Whether the lists stand under ``timestamps``.
     """
-    lists = {
-        "words": [word.text for word in words],
-        "start_seconds": [round(word.start_s, 4) for word in words],
-        "end_seconds": [round(word.end_s, 4) for word in words],
-    }
     return _event(
         {
             "type": "conversation.item.word_timestamps",
             "item_id": "tts_1",
-            **({"timestamps": lists} if nested else lists),
+            **word_lists(words, nested=nested),
         }
     )
+
+
+def word_lists(words: list[TimedWord], *, nested: bool) -> dict[str, object]:
+    """The fields of an event that say when each word is spoken.
+
+    Args:
+        words: One or more words.
+        nested: Whether the lists stand under ``timestamps``.
+    """
+    lists: dict[str, object] = {
+        "words": [word.text for word in words],
+        "start_seconds": [round(word.start_s, 4) for word in words],
+        "end_seconds": [round(word.end_s, 4) for word in words],
+    }
+    return {"timestamps": lists} if nested else lists
 
 
 def is_audio(event: bytes) -> bool:

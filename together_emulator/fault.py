@@ -4,7 +4,8 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
-from typing import Any, Literal, TypedDict
+from functools import partial
+from typing import Any, Literal, TypedDict, get_args
 
 from together_emulator.errors import ApiError, quoted
 
@@ -24,8 +25,13 @@ ErrorBody = Literal[
     "deep",
     "huge",
 ]
-ErrorEvent = Literal["failed", "typed", "object", "string", "named"]
+ErrorEvent = Literal["failed", "typed", "nested", "object", "string", "named"]
 EventStyle = Literal["crlf", "cr", "comments", "fields"]
+FrameFault = Literal["binary", "huge", "list", "no-audio", "odd", "stray", "unknown"]
+DoneFault = Literal["none", "early", "many"]
+Acknowledgement = Literal[
+    "all", "session.updated", "conversation.item.input_text.received", "context.cancelled"
+]
 
 
 class FaultOptions(TypedDict, total=False):
@@ -49,11 +55,24 @@ class FaultOptions(TypedDict, total=False):
     at: int
     sse: EventStyle
     only_comments: bool
+    close: int
+    silence: bool
+    stall: bool
+    idle: float
+    frame: FrameFault
+    unnamed: bool
+    done: DoneFault
+    no_ack: Acknowledgement
+    out_of_order: bool
+    late_audio: float
 
 
 @dataclass(frozen=True, repr=False)
 class Fault:
-    """What goes wrong with one answer; several things can.
+    """What goes wrong with one answer or one realtime session; several things can.
+
+    From `close` on, these are for sessions only, and `no_end_mark`, `sse` and `only_comments` for
+    streams only. Of a session, bytes are bytes of audio.
 
     Attributes:
         status: The answer has this HTTP status code, from 200 to 599, and an error in its body.
@@ -73,10 +92,27 @@ class Fault:
         malformed_event: An event is JSON that breaks off.
         bad_base64: The audio of an event is no base64.
         error_event: An event is an error of this shape, a key of `ERROR_EVENTS`, and the stream
-            ends with it.
-        at: The number of the audio event to which one of the last three happens, from 1.
+            ends with it, or in a session what its context was speaking.
+        at: The number of the audio event to which one of the last three happens, or `frame`,
+            `close`, `silence` or `stall`. In a session 0 is the first event of all.
         sse: How events are written, a key of `EVENT_STYLES`.
         only_comments: A stream has comments for ever, and no event.
+        close: In place of an event, or after the bytes of `cut`, the connection closes with this
+            code; 1006 is without a word.
+        silence: From that event on nothing is sent; the connection lives.
+        stall: From that event on nothing is sent, nor read, not even a ping.
+        idle: One of the last three happens when nothing has come or gone for that many seconds, at
+            most 600, and not at an audio event.
+        frame: What is wrong with an event, one of `FRAME_FAULTS`.
+        unnamed: The error of `error_event` names no context, and what every context was speaking
+            ends.
+        done: No item ends (``"none"``), each does before its audio (``"early"``), or after every
+            piece of it (``"many"``).
+        no_ack: Events of this type do not come.
+        out_of_order: What contexts speak at the same time comes one context after the other, the
+            first to speak last.
+        late_audio: Seconds after which the audio that is on its way comes when its context is
+            cancelled, at most 600.
     """
 
     status: int | None = None
@@ -97,6 +133,16 @@ class Fault:
     at: int = 2
     sse: EventStyle | None = None
     only_comments: bool = False
+    close: int | None = None
+    silence: bool = False
+    stall: bool = False
+    idle: float = 0.0
+    frame: FrameFault | None = None
+    unnamed: bool = False
+    done: DoneFault | None = None
+    no_ack: Acknowledgement | None = None
+    out_of_order: bool = False
+    late_audio: float = 0.0
 
     def __str__(self) -> str:
         """What differs from a good answer, in the form that `parse` reads."""
@@ -147,18 +193,30 @@ class Fault:
 # What has no effect alone, and what gives it one.
 _NEEDS = {
     "body": ("status", "redirect"),
-    "message": ("status", "redirect", "error_event"),
+    "message": ("status", "redirect", "error_event", "close"),
     "retry_after": ("status", "redirect"),
     "reset": ("status", "redirect"),
-    "at": ("error_event", "malformed_event", "bad_base64"),
+    "at": (
+        *("error_event", "malformed_event", "bad_base64", "frame"),
+        *("close", "silence", "stall"),
+    ),
+    "idle": ("close", "silence", "stall"),
+    "unnamed": ("error_event",),
 }
 
-# An answer has only one of them.
-_ALTERNATIVES = ("error_event", "malformed_event", "bad_base64")
+# An answer has only one of each group.
+_SPOILT = ("error_event", "malformed_event", "bad_base64", "frame")
+_ALTERNATIVES = (_SPOILT, ("close", "silence", "stall", "abort"), ("at", "idle"))
+
+# The first event of a session has no audio.
+_NEEDS_AUDIO = {"bad_base64": (True,), "frame": ("no-audio", "odd", "stray")}
 
 # What answers in place of the speech, and what happens to its stream.
 _INSTEAD = ("status", "redirect")
-_IN_STREAM = ("no_end_mark", *_ALTERNATIVES, "sse", "only_comments")
+_IN_STREAM = (
+    *("no_end_mark", *_SPOILT, "sse", "only_comments", "close", "silence", "stall"),
+    *("done", "no_ack", "out_of_order", "late_audio"),
+)
 
 
 def _read(values: Mapping[str, object], spelt: Callable[[str], str], switch: str) -> Fault:
@@ -187,8 +245,14 @@ def _read(values: Mapping[str, object], spelt: Callable[[str], str], switch: str
             others = " or ".join(map(spelt, helpers))
             raise ValueError(f"{spelt(key)} does nothing alone: give {others} with it")
     _refuse_both(read, _INSTEAD, _IN_STREAM, spelt)
-    for number, one in enumerate(_ALTERNATIVES):
-        _refuse_both(read, [one], _ALTERNATIVES[number + 1 :], spelt)
+    for group in _ALTERNATIVES:
+        for number, one in enumerate(group):
+            _refuse_both(read, [one], group[number + 1 :], spelt)
+    for key, values_with_audio in _NEEDS_AUDIO.items():
+        if read.get("at") == 0 and read.get(key) in values_with_audio:
+            raise ValueError(
+                f"{spelt(key)} cannot happen at 0, the first event of a session: it has no audio"
+            )
     return replace(Fault(), **read)
 
 
@@ -232,8 +296,8 @@ def _event(value: object) -> bytes:
     return b"data: " + _json(value) + b"\n\n"
 
 
-def _error(error: ApiError) -> Any:
-    return json.loads(error.body())["error"]
+def _error_event(build: Callable[[ApiError], dict[str, Any]], error: ApiError) -> bytes:
+    return _event(build(error))
 
 
 _HTML_PAGE = b"<!DOCTYPE html><html><head><title>Bad gateway</title></head><body></body></html>\n"
@@ -241,7 +305,7 @@ _HTML_PAGE = b"<!DOCTYPE html><html><head><title>Bad gateway</title></head><body
 ERROR_BODIES: dict[ErrorBody, Callable[[ApiError], bytes]] = {
     "contract": ApiError.body,
     "error-type": lambda error: _json(
-        {"error": _error(error), "error_type": "dynamic_request_limited"}
+        {"error": error.fields(), "error_type": "dynamic_request_limited"}
     ),
     "string": lambda error: _json({"error": error.message}),
     "message": lambda error: _json({"message": error.message}),
@@ -256,16 +320,27 @@ ERROR_BODIES: dict[ErrorBody, Callable[[ApiError], bytes]] = {
 }
 """The bodies of errors, by name."""
 
-ERROR_EVENTS: dict[ErrorEvent, Callable[[ApiError], bytes]] = {
-    "failed": lambda error: _event(
-        {"type": "conversation.item.tts.failed", "error": _error(error)}
-    ),
-    "object": lambda error: _event({"error": _error(error)}),
-    "string": lambda error: _event({"error": error.message}),
-    "typed": lambda error: _event({**_error(error), "type": "error"}),
-    "named": lambda error: b"event: error\n" + _event({"message": error.message}),
+SESSION_ERRORS: dict[ErrorEvent, Callable[[ApiError], dict[str, Any]]] = {
+    "failed": lambda error: {"type": "conversation.item.tts.failed", "error": error.fields()},
+    "object": lambda error: {"error": error.fields()},
+    "string": lambda error: {"error": error.message},
+    "typed": lambda error: {**error.fields(), "type": "error"},
+    "nested": lambda error: {"type": "error", "error": error.fields()},
+    "named": lambda error: {"type": "error", "message": error.message},
 }
+"""The events that say that a realtime session has failed, by name."""
+
+ERROR_EVENTS: dict[ErrorEvent, Callable[[ApiError], bytes]] = {
+    name: partial(_error_event, build) for name, build in SESSION_ERRORS.items()
+} | {"named": lambda error: b"event: error\n" + _event({"message": error.message})}
 """The events that say that a stream has failed, by name."""
+
+FRAME_FAULTS: tuple[FrameFault, ...] = get_args(FrameFault)
+"""What may be wrong with an event of a session.
+
+It is a binary frame; it has 64 MiB; it is a JSON list; it has no audio; its audio is a byte short;
+before it comes audio of a context that nobody opened; before it comes an event that nobody knows.
+"""
 
 EVENT_STYLES: dict[EventStyle, Callable[[bytes], bytes]] = {
     "crlf": lambda event: event.replace(b"\n", b"\r\n"),
@@ -309,6 +384,18 @@ def _integer(lowest: int, highest: int) -> Callable[[object], int]:
     return read
 
 
+def _close_code(value: object) -> int:
+    text = str(value)
+    code = int(text) if text.isascii() and text.isdecimal() else 0
+    # Those that may stand in a frame, and the one that stands for none.
+    if code not in _CLOSE_CODES:
+        raise ValueError("a close code: 1000 to 1014 without 1004 and 1005, or 3000 to 4999")
+    return code
+
+
+_CLOSE_CODES = {*range(1000, 1015), *range(3000, 5000)} - {1004, 1005}
+
+
 def _delay(value: object) -> float:
     try:
         seconds = float(str(value))
@@ -344,7 +431,17 @@ _READERS: dict[str, Callable[[object], object]] = {
     "malformed_event": _switch,
     "bad_base64": _switch,
     "error_event": _one_of(ERROR_EVENTS),
-    "at": _integer(1, 1 << 20),
+    "at": _integer(0, 1 << 20),
     "sse": _one_of(EVENT_STYLES),
     "only_comments": _switch,
+    "close": _close_code,
+    "silence": _switch,
+    "stall": _switch,
+    "idle": _delay,
+    "frame": _one_of(FRAME_FAULTS),
+    "unnamed": _switch,
+    "done": _one_of(get_args(DoneFault)),
+    "no_ack": _one_of(get_args(Acknowledgement)),
+    "out_of_order": _switch,
+    "late_audio": _delay,
 }

@@ -15,6 +15,7 @@ from together_emulator.errors import ApiError
 from together_emulator.events import is_audio, malformed, spoiled
 from together_emulator.fault import ERROR_BODIES, ERROR_EVENTS, EVENT_STYLES, Fault
 from together_emulator.record import Record
+from together_emulator.session_faults import FaultySession
 
 HEADER = "x-emulate-fault"
 """The request header that asks for a fault."""
@@ -58,10 +59,17 @@ class Faults:
 class InjectFaults:
     """Gives each request its fault: that of its header, or else the next one that waits."""
 
-    def __init__(self, app: ASGIApp, faults: Faults, reset: Callable[[Scope], None]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        faults: Faults,
+        reset: Callable[[Scope], None],
+        stall: Callable[[Scope], None],
+    ) -> None:
         self._app = app
         self._faults = faults
         self._reset = reset
+        self._stall = stall
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         fault = self._fault(Headers(scope=scope))
@@ -71,6 +79,24 @@ class InjectFaults:
         record: Record = scope["record"]
         record.fault = str(fault)
         happened = partial(self._faults.happened, fault)
+        if scope["type"] == "websocket":
+            session = FaultySession(
+                fault,
+                receive,
+                send,
+                record=record,
+                happened=happened,
+                reset=partial(self._reset, scope),
+                stall=partial(self._stall, scope),
+            )
+            answer = _answer(fault)
+            if answer is not None:
+                happened()
+            try:
+                await (answer or self._app)(scope, session.receive, session.send)
+            finally:
+                session.end()
+            return
         faulty = _FaultySend(fault, receive, send, happened)
         answer = _answer(fault)
         if answer is not None:

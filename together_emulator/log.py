@@ -51,7 +51,7 @@ class RequestLog:
         self._count += 1
         record = Record(
             number=self._count,
-            method=scope["method"],
+            method=scope.get("method", "GET"),
             path=scope["path"],
             query=_public(QueryParams(scope.get("query_string", b""))),
             headers=_public(Headers(scope=scope)),
@@ -59,10 +59,10 @@ class RequestLog:
         self._records.append(record)
         return record
 
-    def count(self, record: Record) -> None:
-        """Add the characters of an accepted request to its model's."""
-        if record.model is not None:
-            self._characters[record.model] += record.characters
+    def bill(self, record: Record, model: str, characters: int) -> None:
+        """Count the characters of a text that is answered with audio."""
+        record.accept(model, characters)
+        self._characters[model] += characters
 
     async def catch_up(self) -> None:
         """Let requests be settled whose clients have gone away before now."""
@@ -99,19 +99,33 @@ class LogRequests:
         record = self._log.add(scope)
         client = _Client(receive, record)
 
+        async def receive_and_note() -> Message:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                # Only a closing handshake says why.
+                record.settle("complete" if message.get("reason") is not None else "broken")
+            return message
+
         async def send_and_note(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 record.status = message["status"]
+            elif message["type"] == "websocket.accept":
+                record.status = 101
             await send(message)
-            if message.get("more_body"):
+            if message.get("more_body") or message["type"] == "websocket.send":
                 # Else what is at hand would all be written before it is seen that nobody is there,
                 # and asyncio complains of each piece.
                 await asyncio.sleep(0)
-            elif message["type"] == "http.response.body":
+            elif message["type"] in ("http.response.body", "websocket.http.response.body"):
                 record.settle("complete")
 
+        is_session = scope["type"] == "websocket"
         try:
-            await self._app({**scope, "record": record}, client.receive, send_and_note)
+            await self._app(
+                {**scope, "record": record},
+                receive_and_note if is_session else client.receive,
+                send_and_note,
+            )
         finally:
             client.forget()
             record.settle("broken")

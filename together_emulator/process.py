@@ -85,6 +85,11 @@ class SpeechEmulator:
         return self.url.removesuffix("/v1")
 
     @property
+    def websocket_url(self) -> str:
+        """The whole URL of the realtime WebSocket, without a query."""
+        return self.url.replace("http", "ws", 1) + "/audio/speech/websocket"
+
+    @property
     def requests(self) -> list[Record]:
         """What was asked since the start or the last `reset`: the last 1000, oldest first.
 
@@ -115,7 +120,7 @@ class SpeechEmulator:
         return [Fault.of(options) for options in json.loads(self._call("GET", "/faults")[1])]
 
     def fail_next(self, times: int = 1, **fault: Unpack[FaultOptions]) -> None:
-        """Let the next requests fail.
+        """Let the next requests fail, or the next realtime sessions, each as a whole.
 
         Requests that ask for a fault by their header are not counted, nor are those without a key.
         A client that tries again takes the next fault, or an answer where none is left.

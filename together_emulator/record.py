@@ -16,10 +16,13 @@ MAX_BODY_BYTES = 1 << 16
 MAX_BODY_DEPTH = 50
 """How deep the body of a request may be nested to be kept."""
 
+MAX_EVENTS = 1000
+"""How many events of a realtime session are kept, the last ones."""
+
 
 @dataclass(repr=False)
 class Record:
-    """One request.
+    """One request, or one realtime session.
 
     Attributes:
         number: Its place among all requests, from 1.
@@ -28,16 +31,20 @@ class Record:
         query: The query, without a key.
         headers: The headers by their names in lower case, without those that may carry a key.
         body: The body where it is a JSON object of at most 64 KiB; else empty.
+        events: What the client of a realtime session has sent, the last 1000 events; one of more
+            than 64 KiB is empty.
         fault: The fault that was asked for.
         warnings: What is ignored of the body: fields that the contract does not know, and options
             that the model does not honour.
-        status: The HTTP status code of the answer, as soon as it begins.
-        model: The model of a request that was accepted.
-        characters: The length of its input, which is what the service bills.
+        status: The HTTP status code of the answer, as soon as it begins; 101 for a session.
+        model: The model of a request that was accepted, and the last that a session spoke with.
+        characters: The length of its input, which is what the service bills. Of a session, that of
+            all text that went to the model.
         usd: What that costs by the published price; None where none is published.
         spoken_s: Seconds of audio that were spoken so far.
         state: ``"open"``, then ``"complete"`` (all of the answer was handed to the network) or
             ``"broken"`` (the client went away before, the answer was cut, or the emulator failed).
+            A session is complete when its client has closed it in order.
     """
 
     number: int
@@ -46,6 +53,7 @@ class Record:
     query: dict[str, str]
     headers: dict[str, str]
     body: dict[str, JsonValue] = field(default_factory=dict)
+    events: list[dict[str, JsonValue]] = field(default_factory=list)
     fault: str | None = None
     warnings: list[str] = field(default_factory=list)
     status: int | None = None
@@ -70,11 +78,12 @@ class Record:
 
     def note_body(self, body: bytes) -> None:
         """Keep the body if it is a JSON object of a reasonable size."""
-        if len(body) <= MAX_BODY_BYTES:
-            with suppress(ValueError, RecursionError):
-                value = json.loads(body, parse_constant=str)
-                if isinstance(value, dict) and _depth(value) <= MAX_BODY_DEPTH:
-                    self.body = value
+        self.body = _kept(body)
+
+    def note_event(self, text: str) -> None:
+        """Keep an event of a session as a body is kept."""
+        self.events.append(_kept(text))
+        del self.events[:-MAX_EVENTS]
 
     def settle(self, state: State) -> None:
         """Say how it ended, unless that is known already."""
@@ -82,11 +91,24 @@ class Record:
             self.state = state
 
     def accept(self, model: str, characters: int) -> None:
-        """Note that the request is answered with audio."""
-        self.model = model
-        self.characters = characters
+        """Note that text is answered with audio."""
         price = models()[model].usd_per_million_characters
-        self.usd = None if price is None else characters * price / 1_000_000
+        before = 0.0 if self.model is None else self.usd
+        self.usd = (
+            None if price is None or before is None else before + characters * price / 1_000_000
+        )
+        self.model = model
+        self.characters += characters
+
+
+def _kept(text: bytes | str) -> dict[str, JsonValue]:
+    """The JSON object in a text, or an empty one if it is none of a reasonable size."""
+    if len(text) <= MAX_BODY_BYTES:
+        with suppress(ValueError, RecursionError):
+            value = json.loads(text, parse_constant=str)
+            if isinstance(value, dict) and _depth(value) <= MAX_BODY_DEPTH:
+                return value
+    return {}
 
 
 def _depth(value: object) -> int:

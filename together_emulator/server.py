@@ -8,7 +8,7 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from types import FrameType
 from typing import NoReturn
 
@@ -16,6 +16,7 @@ import uvicorn
 from starlette.types import Scope
 
 from together_emulator.app import create_app
+from together_emulator.body import MAX_BODY_BYTES
 from together_emulator.engine import EngineError, engine
 
 
@@ -47,14 +48,23 @@ def serve(host: str, port: int, *, exit_with_stdin: bool, cors: Collection[str] 
     listener = listen(host, port)
     server = _Server(
         uvicorn.Config(
-            create_app(reset=lambda scope: server.reset(scope), cors=cors),
+            create_app(
+                reset=lambda scope: server.reset(scope),
+                stall=lambda scope: server.stall(scope),
+                cors=cors,
+            ),
             access_log=False,
             lifespan="off",
             log_level="warning",
             # They would hide which connection a request came by.
             proxy_headers=False,
             timeout_graceful_shutdown=2,
-            ws="none",
+            ws="websockets-sansio",
+            ws_max_size=MAX_BODY_BYTES,
+            # Nobody knows whether the service asks if its clients are still there. Speech in base64
+            # hardly gets smaller.
+            ws_ping_interval=None,
+            ws_per_message_deflate=False,
         )
     )
     logging.getLogger("uvicorn.error").addFilter(_is_worth_saying)
@@ -97,9 +107,9 @@ def _is_worth_saying(record: logging.LogRecord) -> bool:
 _NO_NEWS = (
     # It was cut on demand.
     "ASGI callable returned without completing response",
-    # The client is told that there is no WebSocket, which installing something does not change.
+    "ASGI callable returned without completing handshake",
+    # HTTP/2, which some clients ask for with each request.
     "Unsupported upgrade request",
-    "No supported WebSocket library detected",
 )
 
 
@@ -119,14 +129,23 @@ class _Server(uvicorn.Server):
 
     def reset(self, scope: Scope) -> None:
         """Reset the connection of a request."""
-        for connection in self.server_state.connections:
+        for transport in self._transports(scope):
+            # Not to linger is to drop what is still to be sent, and say so with a reset.
+            transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER
+            )
+            transport.abort()
+
+    def stall(self, scope: Scope) -> None:
+        """Read no more from the connection of a session, so that not even a ping is answered."""
+        for transport in self._transports(scope):
+            transport.pause_reading()
+
+    def _transports(self, scope: Scope) -> Iterator[asyncio.Transport]:
+        for connection in self.server_state.connections.copy():
             transport = getattr(connection, "transport", None)
             if transport and transport.get_extra_info("peername")[:2] == scope["client"]:
-                # Not to linger is to drop what is still to be sent, and say so with a reset.
-                transport.get_extra_info("socket").setsockopt(
-                    socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER
-                )
-                transport.abort()
+                yield transport
 
 
 _NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)

@@ -94,7 +94,7 @@ _PIECE = re.compile(rf"\S{{1,{_LONGEST_WORD}}}|\s+")
 # After a Latin full stop a space and no lower-case letter must follow, and an initial or a common
 # title before it ends no sentence; the full stops of Chinese, Japanese and Hindi stand for
 # themselves.
-_SENTENCE_END = re.compile(
+SENTENCE_END = re.compile(
     r"""(?<=[.!?\u2026]) (?<!\b[A-Za-z]\.) (?<!\b[DMS][rst]\.) (?<!\bMrs\.) \s+ (?![a-z])
       | (?<=[.!?\u2026]["')\]\u201d\u2019]) \s+ (?![a-z])
       | (?<=[\u3002\uff01\uff1f\u0964])""",
@@ -104,7 +104,7 @@ _SENTENCE_END = re.compile(
 
 def _sentence_places(text: str) -> Iterator[tuple[int, int]]:
     start = 0
-    for end in _SENTENCE_END.finditer(text):
+    for end in SENTENCE_END.finditer(text):
         yield start, end.start()
         start = end.end()
     yield start, len(text)

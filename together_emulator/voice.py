@@ -36,12 +36,14 @@ class Voice:
         pitch: The median fundamental frequency of an English statement, in Hz.
         formants: The frequencies of the formants, in percent of the engine's own.
         breath: The strength of the breath noise, from 0 (none) to 15.
+        speed: How fast it speaks; 1 is normal, and the engine goes no faster than about 2.4.
     """
 
     language: str
     pitch: float
     formants: float
     breath: float
+    speed: float = 1.0
 
 
 def find_voice(model: Model, name: str, language: str) -> Voice | None:

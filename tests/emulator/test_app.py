@@ -433,11 +433,11 @@ def test_a_client_that_adds_the_version_to_the_url_that_has_it_is_told(
     )
 
 
-def test_the_realtime_websocket_is_refused_in_words(api: httpx.Client) -> None:
-    headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
-    response = api.get("/audio/speech/websocket", headers=headers)
+@pytest.mark.parametrize("path", ["/v1/audio/speech/websocket", "/audio/speech/websocket"])
+def test_the_websocket_asks_for_a_websocket(api: httpx.Client, path: str) -> None:
+    response = api.get(api.base_url.join(path))
     assert response.status_code == 404
-    assert error_of(response)["message"] == "this emulator has no realtime WebSocket"
+    assert error_of(response)["message"] == f"{path} is a WebSocket: connect to it with ws://"
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

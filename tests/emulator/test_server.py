@@ -1,5 +1,6 @@
 """The program: how it starts and how it ends."""
 
+import json
 import signal
 import socket
 import subprocess
@@ -8,6 +9,8 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
 
 from tests.emulator.conftest import emulator_process
 from together_emulator.__main__ import main
@@ -64,6 +67,14 @@ def test_an_origin_that_is_none_is_a_usage_error(
     assert f"'{origin}' is not an origin" in capsys.readouterr().err
 
 
+def speak_for_ever(url: str, headers: dict[str, str]) -> None:
+    with connect(url, additional_headers=headers, close_timeout=0.1) as websocket:
+        text = {"type": "input_text_buffer.append", "text": "We were away."}
+        websocket.send(json.dumps(text))
+        while True:
+            websocket.recv(timeout=1)
+
+
 def test_it_ends_with_its_standard_input_and_what_clients_do_fills_no_terminal() -> None:
     """They go away, want a WebSocket, and ask for answers that are cut."""
     # Short enough to be kept, and so to be at hand all at once.
@@ -85,8 +96,17 @@ def test_it_ends_with_its_standard_input_and_what_clients_do_fills_no_terminal()
             with socket.create_connection((request.url.host, request.url.port or 0)) as connection:
                 connection.sendall(sent)
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1] + [0] * 7))
-        websocket = {**headers, "Connection": "Upgrade", "Upgrade": "websocket"}
-        assert httpx.get(url + "/audio/speech/websocket", headers=websocket).status_code == 404
+        for path, fault, kind in (
+            ("/nowhere", "", InvalidStatus),
+            ("/audio/speech/websocket", "status=503", InvalidStatus),
+            ("/audio/speech/websocket", "close=1006; at=0", ConnectionClosed),
+            ("/audio/speech/websocket", "abort=10", ConnectionClosed),
+            ("/audio/speech/websocket", "stall; at=0", TimeoutError),
+        ):
+            faulty = {**headers, "x-emulate-fault": fault}
+            address = f"{url.replace('http', 'ws')}{path}?voice=af_heart"
+            with pytest.raises(kind):
+                speak_for_ever(address, faulty)
         assert process.stdin is not None
         process.stdin.close()
         assert process.wait(20) == 0
