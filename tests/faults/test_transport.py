@@ -570,10 +570,14 @@ def test_the_status_wins_over_a_body_that_does_not_come(
         assert error.body.startswith("It broke.")
 
 
-def close_soon(peer: Peer) -> None:
-    """Close, but not so fast that the system throws the answer away."""
-    peer.server.released.wait(0.05)
-    peer.close()
+def soon(end: Callable[[Peer], None]) -> Callable[[Peer], None]:
+    """End, but not so fast that the system throws the answer away before it is read."""
+
+    def act(peer: Peer) -> None:
+        peer.server.released.wait(0.5)
+        end(peer)
+
+    return act
 
 
 class Refuses:
@@ -589,7 +593,7 @@ class Refuses:
 
 
 @pytest.mark.parametrize(
-    "end", [close_soon, Peer.reset, Peer.pause], ids=["close", "reset", "wait"]
+    "end", [soon(Peer.close), soon(Peer.reset), Peer.pause], ids=["close", "reset", "wait"]
 )
 @pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "tls"])
 def test_an_answer_that_comes_before_the_request_was_read_is_told(
