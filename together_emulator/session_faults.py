@@ -20,6 +20,7 @@ from together_emulator.session_events import (
     UPDATED,
     WORDS,
     SessionEvent,
+    done_event,
     dump,
 )
 
@@ -92,10 +93,7 @@ class FaultySession:
             ToldError: Speaking has failed.
         """
         match message["type"]:
-            case "websocket.accept":
-                await self._pause(self._fault.delay_headers)
-                await self._send(message)
-            case "websocket.http.response.start":
+            case "websocket.accept" | "websocket.http.response.start":
                 await self._pause(self._fault.delay_headers)
                 await self._send(message)
             case "websocket.send":
@@ -119,6 +117,10 @@ class FaultySession:
     async def _event(self, event: SessionEvent) -> None:
         fault = self._fault
         kind = event["type"]
+        if kind == CANCELLED:
+            self._cancelled |= {
+                item for item, context in self._items.items() if context == event["context_id"]
+            }
         if not self._has_begun:
             self._has_begun = True
             await self._spoil(event, is_due=fault.at == 0)
@@ -127,10 +129,6 @@ class FaultySession:
         elif kind in (UPDATED, RECEIVED, CANCELLED) and fault.no_ack in ("all", kind):
             self._happened()
         else:
-            if kind == CANCELLED:
-                self._cancelled |= {
-                    item for item, context in self._items.items() if context == event["context_id"]
-                }
             await self._write(event)
 
     async def _speech(self, event: SessionEvent) -> None:
@@ -140,8 +138,7 @@ class FaultySession:
             raise ToldError
         is_first = item not in self._items
         self._items[item] = event["context_id"]
-        done = {**event, "type": DONE}
-        done.pop("delta", None)
+        done = done_event(event["context_id"], item)
         if kind == DONE:
             del self._items[item]
             if fault.done == "none" or (fault.done == "early" and not is_first):

@@ -149,7 +149,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("project")
     text = DOCUMENTATION.read_text(encoding="utf-8")
     snippets = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    assert len(snippets) == 3
+    assert len(snippets) == 4
     # What is no test in them runs when the module is imported.
     documented = "\n".join(snippets)
     return folder, run(folder, test_documented=documented, test_more=MORE, test_wrong=WRONG)

@@ -28,6 +28,7 @@ from tests.emulator.talking import (
     talk,
     words_of,
 )
+from together_emulator.record import Record
 from together_emulator.session import MAX_CONTEXTS
 from together_emulator.text_buffer import TextBuffer
 
@@ -365,6 +366,23 @@ def test_a_cancelled_context_speaks_a_little_more_and_its_name_is_free(
     assert asked(api, FIRST + " ").startswith(audio_of(of(session.events, DELTA)[:1] + late))
 
 
+def test_an_item_that_was_cancelled_near_its_end_has_none(
+    emulator_url: str, api: httpx.Client
+) -> None:
+    pieces = -(-len(asked(api, FIRST)) // 4800)
+    with talk(emulator_url, "delay-chunks=0.05") as session:
+        session.next()
+        session.append(FIRST, "a")
+        for _ in range(pieces - 2):
+            session.until(is_a(DELTA))
+        session.send("context.cancel", "a")
+        session.until(is_a(CANCELLED))
+        session.say("Hello, hello, and hello again.", "b")
+        events = session.until_done()
+    assert len(of(session.events, DELTA)) > pieces - 2
+    assert [event["context_id"] for event in of(events, DONE)] == ["b"]
+
+
 def test_cancelling_forgets_text_and_settings(session: Talk, api: httpx.Client) -> None:
     session.update("a", voice="am_adam")
     session.append("Nobody kn", "a")
@@ -467,6 +485,13 @@ def test_a_session_is_logged_with_its_events_and_characters(
     assert (record["model"], record["characters"]) == (KOKORO, len(FIRST) + 1 + len(SECOND))
     assert record["usd"] == pytest.approx(record["characters"] * 4 / 1e6)
     assert record["spoken_s"] == pytest.approx(len(audio_of(events)) / 48000, abs=0.001)
+
+
+def test_the_last_thousand_events_of_a_session_are_kept() -> None:
+    record = Record(1, "GET", PATH, {}, {})
+    for number in range(1005):
+        record.note_event(json.dumps({"number": number}))
+    assert record.events == [{"number": number} for number in range(5, 1005)]
 
 
 def test_a_session_of_two_models_is_billed_for_each(emulator_url: str, api: httpx.Client) -> None:
