@@ -6,7 +6,6 @@ What is built upon it is written once.
 
 import math
 import os
-import select
 import socket
 import time
 from collections.abc import Iterable
@@ -17,7 +16,6 @@ from typing import Any, cast
 import anyio
 import httpcore
 from anyio.abc import ByteStream, SocketAttribute
-from anyio.lowlevel import checkpoint
 from anyio.streams.tls import TLSAttribute, TLSStream
 
 from facade._rules.http1 import AnswerEnd
@@ -161,9 +159,6 @@ class Stream(httpcore.AsyncNetworkStream):
             nonlocal failure
             try:
                 for start in range(0, len(buffer), _PIECE):
-                    # What has come is read first: a write that fails would throw it away.
-                    while self.get_extra_info("is_readable"):
-                        await checkpoint()
                     await self._send(buffer[start : start + _PIECE], call.writing_s())
             except (httpcore.WriteError, httpcore.WriteTimeout) as error:
                 failure = error
@@ -246,18 +241,10 @@ class Stream(httpcore.AsyncNetworkStream):
             await self._stream.aclose()
 
     def get_extra_info(self, info: str) -> Any:
+        if info == "is_readable":
+            return self._socket.is_readable
         wanted = TLSAttribute.ssl_object if info == "ssl_object" else SocketAttribute.raw_socket
-        found = self._stream.extra(wanted, None)  # noqa: S610 - no Django
-        return _is_readable(found) if info == "is_readable" else found
-
-
-def _is_readable(connection: Any) -> bool:
-    """Whether something has come, or the other side has closed."""
-    if not hasattr(select, "poll"):
-        return bool(select.select([connection], [], [], 0)[0])
-    poll = select.poll()
-    poll.register(connection, select.POLLIN)
-    return bool(poll.poll(0))
+        return self._stream.extra(wanted, None)  # noqa: S610 - no Django
 
 
 def our_end(response: httpcore.Response) -> Stream:

@@ -7,6 +7,7 @@ which takes twice as long for a stream of audio.
 
 import math
 import os
+import select
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -37,6 +38,18 @@ class Socket(ByteStream):
         self.receive_until = self.send_until = math.inf
         self._socket = connection
         self._has_waited = True
+        self._is_awaited = False
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether something has come, or the other side has closed."""
+        if self._socket.fileno() < 0:
+            return True
+        if not hasattr(select, "poll"):
+            return bool(select.select([self._socket], [], [], 0)[0])
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(0))
 
     @property
     def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
@@ -57,10 +70,13 @@ class Socket(ByteStream):
             try:
                 data = self._socket.recv(max_bytes)
             except BlockingIOError:
-                self._has_waited = True
-                await _wait(
-                    anyio.wait_readable, self._socket, self.receive_until, httpcore.ReadTimeout
-                )
+                self._has_waited = self._is_awaited = True
+                try:
+                    await _wait(
+                        anyio.wait_readable, self._socket, self.receive_until, httpcore.ReadTimeout
+                    )
+                finally:
+                    self._is_awaited = False
             except OSError as error:
                 raise anyio.BrokenResourceError from error
             else:
@@ -69,21 +85,25 @@ class Socket(ByteStream):
                 return data
 
     async def send(self, item: bytes) -> None:
-        """Send the whole of something.
+        """Send the whole of something. That nobody takes it any more is for `receive` to tell.
 
         Raises:
             httpcore.WriteTimeout: It was not taken in time.
         """
         rest = memoryview(item)
         while rest:
+            # What has come is read first: a write that fails would throw it away.
+            while self._is_awaited and self.is_readable:
+                await checkpoint()
             try:
                 rest = rest[self._socket.send(rest) :]
             except BlockingIOError:
                 await _wait(
                     anyio.wait_writable, self._socket, self.send_until, httpcore.WriteTimeout
                 )
-            except OSError as error:
-                raise anyio.BrokenResourceError from error
+            except OSError:
+                # The other side has gone. It may have said why, which is still to be read.
+                return
 
     async def send_eof(self) -> None:
         with suppress(OSError):

@@ -241,6 +241,8 @@ class FaultServer:
                 connection.close()
                 return
             connection.settimeout(_PATIENCE_S)
+            # What is sent just before a reset would else wait here, and be lost.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             peer = Peer(self, connection)
             self.connections += 1
             self._peers.append(peer)
