@@ -38,7 +38,8 @@ check: $(VENV)/.dev ## regenerate elsewhere and fail when generated/ differs
 	$(PY) -m contract.generate --check
 
 # By the environment, where no character of a file's name means anything.
-vendor: override export SPEC := $(value SPEC)
+override export SPEC := $(value SPEC)
+
 vendor: $(VENV)/.dev ## take in a new contract, SPEC=file-or-URL, and rebuild all that follows from it
 	@$(PY) -m contract.vendor "$$SPEC" $(if $(VERBOSE),--verbose)
 
