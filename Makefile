@@ -42,7 +42,8 @@ check: $(VENV)/.dev ## make elsewhere what `generate` makes, and fail when it di
 	$(PY) -m contract.unasync --check
 
 # By the environment, where no character of a file's name means anything.
-vendor: override export SPEC := $(value SPEC)
+override export SPEC := $(value SPEC)
+
 vendor: $(VENV)/.dev ## take in a new contract, SPEC=file-or-URL, and rebuild all that follows from it
 	@$(PY) -m contract.vendor "$$SPEC" $(if $(VERBOSE),--verbose)
 
