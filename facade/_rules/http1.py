@@ -5,15 +5,11 @@ connection must not be used again, or it would be taken for the next one (RFC 91
 The parser underneath keeps such bytes, and does not tell.
 """
 
-import re
-
-_LENGTH = re.compile(rb"\r?\ncontent-length:[ \t]*(\d{1,18})[ \t]*\r?\n", re.IGNORECASE)
-_CHUNKED = re.compile(rb"\r?\ntransfer-encoding:[^\n]*chunked[ \t]*\r?\n", re.IGNORECASE)
-_HEAD_END = re.compile(rb"\r?\n\r?\n")
-_EMPTY = re.compile(rb"HTTP/1\.\d (204|304)")
-_INTERIM = re.compile(rb"HTTP/1\.\d 1\d\d")
+# Behind "HTTP/1.1 ".
+_STATUS = slice(9, 12)
 # A line longer than this is no line of an answer that the parser takes.
 _LONGEST_LINE = 128 * 1024
+_LONGEST_LENGTH = 18
 
 
 class AnswerEnd:
@@ -57,22 +53,31 @@ class AnswerEnd:
             at = end
 
     def _head(self, data: bytes, at: int) -> int | None:
-        found = _HEAD_END.search(data, at)
-        if found is None:
+        # Behind the last header is an empty line, whose line end may be either.
+        end = data.find(b"\n\r\n", at)
+        bare = data.find(b"\n\n", at, len(data) if end < 0 else end + 1)
+        if bare >= 0:
+            end = bare
+        if end < 0:
             return None
-        head = data[at : found.end()]
-        if _INTERIM.match(head):
-            return found.end()
-        self._read = self._ignore
-        if _EMPTY.match(head):
+        head = data[at : end + 1].lower()
+        body = data.index(b"\n", end + 1) + 1
+        status = head[_STATUS]
+        if status.startswith(b"1"):
+            return body
+        # Said more than once, it is the same each time, or the parser refuses it.
+        length = _value(head, b"\ncontent-length:").rpartition(b",")[2].strip()
+        if status in (b"204", b"304"):
             self._read = self._surplus
-        elif _CHUNKED.search(head):
+        elif _value(head, b"\ntransfer-encoding:").endswith(b"chunked"):
             self._read = self._size
-        elif (length := _LENGTH.search(head)) is not None:
-            self._left = int(length[1])
+        elif length.isdigit() and len(length) <= _LONGEST_LENGTH:
+            self._left = int(length)
             self._read = self._surplus
-        # Anything else ends with its connection.
-        return found.end()
+        else:
+            # It ends with its connection.
+            self._read = self._ignore
+        return body
 
     def _size(self, data: bytes, at: int) -> int | None:
         end = data.find(b"\n", at)
@@ -111,3 +116,12 @@ class AnswerEnd:
 
     def _ignore(self, data: bytes, at: int) -> int:
         return len(data)
+
+
+def _value(head: bytes, name: bytes) -> bytes:
+    """Return the value of a header, empty where there is none."""
+    start = head.find(name)
+    if start < 0:
+        return b""
+    start += len(name)
+    return head[start : head.index(b"\n", start)].strip()

@@ -313,7 +313,8 @@ def _read(data: bytes) -> tuple[_Fields, Any]:
         if b"\\" not in head:
             fields = _FIELDS.decode(head + b'"\\u0000"}')
             if _audio_in(fields) == "\0":
-                return fields, data[start + 1 : -2]
+                # Large audio is not copied once more: fresh memory costs more than decoding it.
+                return fields, memoryview(data)[start + 1 : -2]
     return _read_whole(data)
 
 
@@ -338,12 +339,12 @@ def _audio_in(fields: _Fields) -> Any:
     return msgspec.UNSET
 
 
-def _decoded(audio: bytes | str) -> bytes:
+def _decoded(audio: memoryview | str) -> bytes:
     try:
         return b64decode(audio, None, True)
     except ValueError:
         # Some encoders break their lines.
-        text = audio.encode() if isinstance(audio, str) else audio
+        text = audio.encode() if isinstance(audio, str) else bytes(audio)
         return b64decode(text.translate(None, b"\r\n"), None, True)
 
 
@@ -399,7 +400,7 @@ class _WordLists(msgspec.Struct):
     timestamps: "_WordLists | None" = None
 
 
-_TEXT = (bytes, str)
+_TEXT = (memoryview, str)
 _FIELDS = msgspec.json.Decoder(_Fields)
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
 _WORD_LISTS = msgspec.json.Decoder(_WordLists)
