@@ -7,7 +7,6 @@ which takes twice as long for a stream of audio.
 
 import math
 import os
-import select
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -43,13 +42,13 @@ class Socket(ByteStream):
     @property
     def is_readable(self) -> bool:
         """Whether something has come, or the other side has closed."""
-        if self._socket.fileno() < 0:
-            return True
-        if not hasattr(select, "poll"):
-            return bool(select.select([self._socket], [], [], 0)[0])
-        poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
-        return bool(poll.poll(0))
+        try:
+            self._socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass
+        return True
 
     @property
     def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
@@ -134,8 +133,6 @@ async def connect(host: str, port: int) -> Socket:
         except OSError as error:
             failures.append(error)
         else:
-            if connected:
-                connection.close()
             connected.append(connection)
             tasks.cancel_scope.cancel()
         finally:
@@ -144,7 +141,7 @@ async def connect(host: str, port: int) -> Socket:
     found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     try:
         async with anyio.create_task_group() as tasks:
-            for family, address in _families_in_turn([(at[0], at[4]) for at in found]):
+            for family, address in families_in_turn([(at[0], at[4]) for at in found]):
                 is_over = anyio.Event()
                 tasks.start_soon(attempt, family, address, is_over)
                 with anyio.move_on_after(_HEAD_START_S):
@@ -155,11 +152,13 @@ async def connect(host: str, port: int) -> Socket:
         raise
     if not connected:
         raise failures[-1]
+    for late in connected[1:]:
+        late.close()
     return Socket(connected[0])
 
 
-def _families_in_turn(addresses: list[tuple[int, Any]]) -> list[tuple[int, Any]]:
-    """Return addresses such that one family being out of order costs one head start."""
+def families_in_turn(addresses: list[tuple[int, Any]]) -> list[tuple[int, Any]]:
+    """Return addresses in such an order that a family that is out of order costs one head start."""
     first = [address for address in addresses if address[0] == addresses[0][0]]
     others = [address for address in addresses if address[0] != addresses[0][0]]
     return [address for address in chain(*zip_longest(first, others)) if address is not None]
