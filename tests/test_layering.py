@@ -24,9 +24,16 @@ PURE = (
     "_rules.error_mapping",
     "_rules.retry",
     "_rules.words",
+    "_rules.audio_events",
     "_rules.sse",
     "_rules.http1",
     "_rules.stream_decoder",
+    "_rules.speakable",
+    "_rules.heard",
+    "_rules.text_gathering",
+    "_rules.utterance",
+    "_rules.realtime_settings",
+    "_rules.realtime",
 )
 ORDER = (
     *PURE,
