@@ -12,7 +12,6 @@ from pybase64 import b64decode
 
 from facade._rules.error_mapping import is_name_of_error
 from facade._rules.words import WordTiming
-from facade.errors import SpeechError
 
 AUDIO = "conversation.item.audio_output.delta"
 WORDS = "conversation.item.word_timestamps"
@@ -165,20 +164,3 @@ def _may_be_audio(name: str, value: str) -> bool:
     if _WORD.fullmatch(text) or _DIGEST.fullmatch(text):
         return False
     return _NAME_OF_AUDIO.fullmatch(name) is not None or text.endswith("=") or len(text) >= 32
-
-
-# --- failures -------------------------------------------------------------------------------------
-
-
-def without_data(error: SpeechError) -> SpeechError:
-    """Take what the service sent out of an exception's tracebacks and causes.
-
-    It may repeat the key, and no traceback's local variables may show that.
-    """
-    cause = error.__cause__
-    if isinstance(cause, UnicodeDecodeError):
-        cause = ValueError(str(cause))
-    if cause is not None:
-        cause.__traceback__ = cause.__context__ = None
-    error.__cause__ = error.__context__ = cause
-    return error.with_traceback(None)

@@ -22,7 +22,6 @@ from facade._rules.audio_events import (
     read_whole_event,
     read_words,
     whole_frames,
-    without_data,
 )
 from facade._rules.error_mapping import (
     BODY_LIMIT,
@@ -113,7 +112,7 @@ class StreamDecoder:
             yield from self._feed(piece)
         except SpeechError as error:
             piece = b""
-            raise without_data(error)  # noqa: B904 - it has its cause
+            raise _without_data(error)  # noqa: B904 - it has its cause
 
     def finish(self) -> Iterator[bytes]:
         """Give the audio that the end of the bytes completes.
@@ -127,7 +126,7 @@ class StreamDecoder:
         try:
             yield from self._finish()
         except SpeechError as error:
-            raise without_data(error)  # noqa: B904 - it has its cause
+            raise _without_data(error)  # noqa: B904 - it has its cause
 
     def _feed(self, piece: bytes) -> Iterator[bytes]:
         piece = self._begun + piece
@@ -272,3 +271,17 @@ class StreamDecoder:
             bytes_received=self.audio_bytes,
             **self._ids,
         )
+
+
+def _without_data(error: SpeechError) -> SpeechError:
+    """Take what the service sent out of an exception's tracebacks and causes.
+
+    It may repeat the key, and no traceback's local variables may show that.
+    """
+    cause = error.__cause__
+    if isinstance(cause, UnicodeDecodeError):
+        cause = ValueError(str(cause))
+    if cause is not None:
+        cause.__traceback__ = cause.__context__ = None
+    error.__cause__ = error.__context__ = cause
+    return error.with_traceback(None)
