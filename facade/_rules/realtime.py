@@ -502,7 +502,7 @@ class Session:
             context.acknowledged_letters += _letters(fields.text)
         elif fields.type == _DONE:
             self._reports_done = True
-            utterance.item(fields.item_id).is_done = True
+            utterance.add_done(fields.item_id)
         elif fields.type == WORDS:
             try:
                 utterance.add_words(fields.item_id, read_words(data))
@@ -650,27 +650,17 @@ class Session:
         quiet_since = max(context.last_sign_at, context.committed_at)
         if not utterance.audio_bytes:
             # Reported done without audio, which may be on its way.
-            is_done = bool(utterance.items) and context.is_acknowledged
-            return ("done", quiet_since + limits.quiet_s) if is_done else (None, _NEVER)
-        is_done = not utterance.has_open_item
+            is_over = utterance.is_done and context.is_acknowledged
+            return ("done", quiet_since + limits.quiet_s) if is_over else (None, _NEVER)
+        is_settled = utterance.is_done_in_order and utterance.has_audio_for_text
         if utterance.is_timed_to_last_word and not utterance.lacks_audio_of_word:
-            is_sure = (
-                is_done
-                and not utterance.has_late_item
-                and utterance.lacking_s <= 0
-                and utterance.has_audio_for_text
-            )
+            is_sure = is_settled and utterance.lacking_s <= 0
             return "words", quiet_since + (0.0 if is_sure else limits.settle_s)
-        if (
-            is_done
-            and context.is_acknowledged
-            and not utterance.words
-            and utterance.has_audio_for_text
-        ):
-            return "done", quiet_since + limits.settle_s
+        if utterance.is_done and context.is_acknowledged and not utterance.words:
+            return "done", quiet_since + (limits.settle_s if is_settled else limits.quiet_s)
         is_missing = (
             utterance.lacks_audio_of_word
-            or (self._reports_done and not is_done)
+            or (self._reports_done and not utterance.is_done)
             or (self._acknowledges and not context.is_acknowledged)
         )
         return (None, _NEVER) if is_missing else ("quiet", quiet_since + limits.quiet_s)

@@ -41,6 +41,8 @@ _FASTEST_PER_S = 1.2 * CHARACTERS_PER_S
 # Timings are rounded; and they may go a little beyond the audio.
 _ROUNDING_S = 0.02
 _OVERHANG_S = 0.5
+# Between two words that follow each other there is no longer silence.
+_GAP_S = 2.0
 
 
 @dataclass(slots=True)
@@ -153,7 +155,7 @@ class Utterance:
 
     def add_audio(self, item_id: object, audio: bytes) -> None:
         """Take in audio of an item; what is no whole sample waits for its rest."""
-        item = self.item(item_id)
+        item = self._item(item_id)
         item.is_late = item.is_done
         audio, item.rest = whole_frames(audio, item.rest, self.format.frame_bytes or 1)
         item.audio_bytes += len(audio)
@@ -168,19 +170,19 @@ class Utterance:
         base_s = 0.0
         before_s = self.words[-1].end_s if self.words else 0.0
         if timings[0].start_s < before_s - _ROUNDING_S:
-            base_s = self.item(item_id).start_s
-            if base_s + timings[0].start_s < before_s - _ROUNDING_S:
+            item = self.items.get(item_id)
+            base_s = item.start_s if item else self.audio_s
+            if not before_s - _ROUNDING_S <= base_s + timings[0].start_s <= before_s + _GAP_S:
                 base_s = before_s
         self.words += [
             WordTiming(said.word, base_s + said.start_s, base_s + said.end_s) for said in timings
         ]
 
-    def item(self, item_id: object) -> Item:
-        """Return the item of this id, or a new one."""
-        item = self.items.get(item_id)
-        if item is None:
-            item = self.items[item_id] = Item(start_s=self.audio_s)
-        return item
+    def add_done(self, item_id: object) -> None:
+        """Take in that an item is done, or all of them, where it is not said which."""
+        items = self.items.values() if item_id is None and self.items else [self._item(item_id)]
+        for item in items:
+            item.is_done = True
 
     def end(self, ending: Ending, error: SpeechError | None = None) -> None:
         """Come to the end; after an interruption there is nothing to take."""
@@ -202,14 +204,15 @@ class Utterance:
         return any(item.rest for item in self.items.values())
 
     @property
-    def has_open_item(self) -> bool:
-        """Whether an item is not done, or its audio has not come."""
-        return any(not item.is_done or not item.audio_bytes for item in self.items.values())
+    def is_done(self) -> bool:
+        """Whether there are items, and all are done."""
+        return bool(self.items) and all(item.is_done for item in self.items.values())
 
     @property
-    def has_late_item(self) -> bool:
-        """Whether audio came after its item was done: then `done` says little."""
-        return any(item.is_late for item in self.items.values())
+    def is_done_in_order(self) -> bool:
+        """Whether each item was done after its audio, so that no more is to come of it."""
+        items = self.items.values()
+        return self.is_done and not any(item.is_late or not item.audio_bytes for item in items)
 
     @property
     def lacking_s(self) -> float:
@@ -234,3 +237,9 @@ class Utterance:
         if known != self._reach[:2]:
             self._reach = (*known, reaches_end(self.text, self.words))
         return self._reach[2]
+
+    def _item(self, item_id: object) -> Item:
+        item = self.items.get(item_id)
+        if item is None:
+            item = self.items[item_id] = Item(start_s=self.audio_s)
+        return item

@@ -116,7 +116,7 @@ def test_without_timings_the_share_of_audio_counts(
 
 def test_audio_that_nobody_timed_counts_by_its_share() -> None:
     text = "one two three four five six"
-    cut = heard_of(text, timed("one", "two"), played_s=2.0, audio_s=3.0, is_whole=True)
+    cut = heard_of(text, timed("one", "two"), played_s=2.2, audio_s=3.0, is_whole=True)
     assert (cut.heard, cut.by) == ("one two three four", "share")
 
 
