@@ -28,7 +28,7 @@ connection takes one utterance at a time, and none after one that may still be s
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import msgspec
@@ -125,14 +125,43 @@ class LostUtterances(NamedTuple):
     unspoken: list[Utterance]
 
 
+@dataclass(slots=True, kw_only=True)
+class _Rest:
+    """An id of a context that nobody has now.
+
+    Attributes:
+        free_at: When it may be used again.
+        is_doubtful: Whether audio of its last utterance may still come.
+        items: The items of that utterance.
+    """
+
+    free_at: float = 0.0
+    is_doubtful: bool = False
+    items: frozenset[object] = frozenset()
+
+
 @dataclass(slots=True, eq=False)
 class _Context:
-    """A context of the service, and the utterance that it speaks, if it does."""
+    """A context of the service that speaks an utterance.
+
+    Attributes:
+        id: Its id.
+        utterance: What it speaks.
+        text: The text that is still to be sent.
+        before: What is known of the utterance that had the id before.
+        is_changed: Whether it has settings of its own, which only a cancel takes away again.
+        is_known: Whether the service may know of it: a frame has left.
+        is_sent: Whether a frame with text has left.
+        committed_at: When its commit left.
+        due_at: When the utterance is at its end, or late, if nothing more comes; `None` where that
+            is to be worked out.
+    """
 
     id: str
-    utterance: Utterance | None = None
-    text: TextGatherer = field(default_factory=lambda: TextGatherer(0.0))
-    # Whether a frame of this utterance has left, whether one with text, and when its commit.
+    utterance: Utterance
+    text: TextGatherer
+    before: _Rest
+    is_changed: bool = False
     is_known: bool = False
     is_sent: bool = False
     committed_at: float | None = None
@@ -142,20 +171,13 @@ class _Context:
     acknowledged_letters: int = 0
     last_sign_at: float = 0.0
     last_audio_at: float = 0.0
-    # When the utterance ends, or is late, if nothing more comes; `None` where that has changed.
     due_at: float | None = None
-    # Whether it has settings of its own, which only a cancel takes away again.
-    is_changed: bool = False
-    # Of the utterance before: when the id may be used, whether that one may still be spoken.
-    free_at: float = 0.0
-    is_doubtful: bool = False
-    old_items: frozenset[object] = frozenset()
 
     @property
     def is_acknowledged(self) -> bool:
-        return (
-            self.acknowledgements >= self.appends or self.acknowledged_letters >= self.sent_letters
-        )
+        """Whether the service has acknowledged all text: message by message, or as one."""
+        is_all = self.acknowledged_letters >= self.sent_letters
+        return is_all or self.acknowledgements >= self.appends
 
 
 class Session:
@@ -186,9 +208,10 @@ class Session:
         self.failure: SpeechError | None = None
         self._limits = limits or RealtimeLimits()
         self._headers = headers or {}
-        self._contexts: dict[str, _Context] = {}
-        self._free: deque[_Context] = deque()
         self._speaking: dict[Utterance, _Context] = {}
+        # By id: the contexts that speak, and the ids that were used, the longest free first.
+        self._contexts: dict[str, _Context] = {}
+        self._resting: dict[str, _Rest] = {}
         self._outgoing: deque[tuple[_Context, dict[str, object]]] = deque()
         self._event_number = 0
         self._paused_at: float | None = None
@@ -216,11 +239,11 @@ class Session:
         if self.failure is not None:
             return None
         if not self._names_contexts:
-            may_speak = self._speaking or any(context.is_doubtful for context in self._free)
+            may_speak = self._speaking or any(rest.is_doubtful for rest in self._resting.values())
             return None if may_speak else now
-        if len(self._contexts) < self._limits.contexts:
+        if len(self._contexts) + len(self._resting) < self._limits.contexts:
             return now
-        free_at = min((context.free_at for context in self._free), default=None)
+        free_at = min((rest.free_at for rest in self._resting.values()), default=None)
         return None if free_at is None else max(now, self._real(free_at))
 
     def open(self, now: float, settings: RealtimeSettings | None = None) -> Utterance:
@@ -425,25 +448,21 @@ class Session:
         if free_at is None or free_at > now:
             open_now = f"{len(self._speaking)} utterances are open"
             raise SpeechError(f"this connection takes no other utterance now: {open_now}")
-        context = self._free_context(self._clock(now))
-        context.utterance = utterance
-        context.text = TextGatherer(self._limits.hold_s)
-        self._speaking[utterance] = context
+        context_id, before = self._free_id(self._clock(now))
+        text = TextGatherer(self._limits.hold_s)
+        context = _Context(context_id, utterance, text, before)
+        self._contexts[context_id] = self._speaking[utterance] = context
         changes = self.settings.changes_to(utterance.settings)
         if changes:
             context.is_changed = True
             self._send(context, "tts_session.updated", session=changes)
 
-    def _free_context(self, clock: float) -> _Context:
-        if len(self._contexts) < self._limits.contexts:
-            context = _Context(f"context-{len(self._contexts) + 1}")
-            self._contexts[context.id] = context
-            return context
-        context = next(context for context in self._free if context.free_at <= clock)
-        self._free.remove(context)
-        fresh = _Context(context.id, is_doubtful=context.is_doubtful, old_items=context.old_items)
-        self._contexts[context.id] = fresh
-        return fresh
+    def _free_id(self, clock: float) -> tuple[str, _Rest]:
+        used = len(self._contexts) + len(self._resting)
+        if used < self._limits.contexts:
+            return f"context-{used + 1}", _Rest()
+        found = next(key for key, rest in self._resting.items() if rest.free_at <= clock)
+        return found, self._resting.pop(found)
 
     def _append(self, context: _Context, piece: str) -> None:
         self._send(context, "input_text_buffer.append", text=piece)
@@ -455,8 +474,7 @@ class Session:
         context.is_known = True
         if frame["type"] == "input_text_buffer.append":
             context.is_sent = True
-            if context.utterance:
-                context.utterance.was_sent = True
+            context.utterance.was_sent = True
             context.appends += 1
             context.sent_letters += _letters(frame["text"])
         elif frame["type"] == "input_text_buffer.commit":
@@ -475,14 +493,11 @@ class Session:
             return []
         if kind in (_RECEIVED, _DONE, WORDS, _CANCELLED):
             context = self._context_of(fields)
-            if context is None:
-                return []
-            if context.utterance is None:
+            if isinstance(context, _Rest):
                 self._take_late(context, kind, now)
+            if not isinstance(context, _Context) or not context.is_sent:
                 return []
-            if kind == _CANCELLED and not context.is_sent:
-                return []
-            if context.is_doubtful and fields.item_id in context.old_items:
+            if context.before.is_doubtful and fields.item_id in context.before.items:
                 return []
             context.last_sign_at = self._clock(now)
             return self._take_sign(context, fields, data, now)
@@ -495,7 +510,6 @@ class Session:
     ) -> list[Utterance]:
         """Take in what an event says of an utterance, but for its audio."""
         utterance = context.utterance
-        assert utterance is not None  # noqa: S101 - the caller has looked
         if fields.type == _RECEIVED:
             self._acknowledges = True
             context.acknowledgements += 1
@@ -512,21 +526,21 @@ class Session:
         else:
             why = "the service cancelled the utterance"
             self._end(context, "failed", now, self._interrupted(why, utterance))
-        self._judge(context, self._clock(now), now)
+        if not utterance.is_over:
+            self._judge(context, context.last_sign_at, now)
         return [utterance]
 
     def _take_audio(self, fields: "_Fields", audio: Any, now: float) -> list[Utterance]:
         self._names_contexts = self._names_contexts and fields.context_id is not None
         context = self._context_of(fields)
-        if context is None:
-            if fields.context_id is None and len(self._speaking) > 1:
-                how = "its audio names no context, and several are open"
-                return self._fail_all(lambda heard: self._malformed(how, heard), now)
+        if context is None and fields.context_id is None and len(self._speaking) > 1:
+            how = "its audio names no context, and several are open"
+            return self._fail_all(lambda heard: self._malformed(how, heard), now)
+        if isinstance(context, _Rest):
+            self._take_late(context, AUDIO, now)
+        if not isinstance(context, _Context) or not context.is_sent:
             return []
         utterance = context.utterance
-        if utterance is None or not context.is_sent:
-            self._take_late(context, AUDIO, now)
-            return []
         if fields.item_id not in utterance.items and self._is_old(context, fields.item_id):
             return []
         clock = self._clock(now)
@@ -542,30 +556,28 @@ class Session:
         self._judge(context, clock, now)
         return [utterance]
 
-    def _take_late(self, context: _Context, kind: object, now: float) -> None:
+    def _take_late(self, rest: _Rest, kind: object, now: float) -> None:
         """Note a sign of an utterance that is over: its id rests on."""
         clock = self._clock(now)
-        if context.utterance is not None:
-            return
-        if kind == _CANCELLED and not context.is_doubtful:
-            context.free_at = clock
-        elif kind == AUDIO or context.is_doubtful:
-            context.is_doubtful = True
-            context.free_at = clock + self._limits.rest_s
+        if kind == _CANCELLED and not rest.is_doubtful:
+            rest.free_at = clock
+        elif kind == AUDIO or rest.is_doubtful:
+            rest.is_doubtful = True
+            rest.free_at = clock + self._limits.rest_s
 
     def _is_old(self, context: _Context, item_id: object) -> bool:
-        """Whether an item is of the utterance that had this context before."""
+        """Whether an item is of the utterance that had this id before."""
         if item_id is None or self._repeats_items:
             return False
-        others = (other for other in self._contexts.values() if other is not context)
-        if any(
-            item_id in other.old_items
-            or (other.utterance is not None and item_id in other.utterance.items)
-            for other in others
-        ) or (item_id in context.old_items and not context.is_doubtful):
+        others = [other.utterance.items for other in self._contexts.values()]
+        rests = [rest.items for rest in self._resting.values()]
+        is_here = item_id in context.before.items
+        if any(item_id in items for items in (*others, *rests)) or (
+            is_here and not context.before.is_doubtful
+        ):
             self._repeats_items = True
             return False
-        return item_id in context.old_items
+        return is_here
 
     def _take_failure(self, fields: "_Fields", data: bytes, now: float) -> list[Utterance]:
         if not self.is_ready:
@@ -598,32 +610,37 @@ class Session:
             context = self._context_of_item(fields.item_id)
             if context is None:
                 return self._fail_all(error, now)
-        if context is None or context.utterance is None:
+        if not isinstance(context, _Context):
             return []
-        utterance = context.utterance
-        self._end(context, "failed", now, error(utterance))
-        return [utterance]
+        self._end(context, "failed", now, error(context.utterance))
+        return [context.utterance]
 
-    def _context_of(self, fields: "_Fields") -> _Context | None:
+    def _context_of(self, fields: "_Fields") -> "_Context | _Rest | None":
         """Return the context that an event is of; `None` where it is nobody's."""
-        if fields.context_id is not None:
-            known = isinstance(fields.context_id, str)
-            return self._contexts.get(fields.context_id) if known else None
+        name = fields.context_id
+        if name is not None:
+            known = isinstance(name, str)
+            return self._contexts.get(name) or self._resting.get(name) if known else None
         context = self._context_of_item(fields.item_id)
         if context is not None:
             return context
-        contexts = [c for c in self._contexts.values() if c.is_sent or c.is_doubtful]
-        return contexts[0] if len(contexts) == 1 else None
+        may_speak: list[_Context | _Rest] = [
+            *(context for context in self._contexts.values() if context.is_sent),
+            *(rest for rest in self._resting.values() if rest.is_doubtful),
+        ]
+        return may_speak[0] if len(may_speak) == 1 else None
 
-    def _context_of_item(self, item_id: object) -> _Context | None:
+    def _context_of_item(self, item_id: object) -> "_Context | _Rest | None":
         """Return the context that has an item, or had it and may still be spoken for."""
         if item_id is None:
             return None
         for context in self._contexts.values():
-            if context.utterance is not None and item_id in context.utterance.items:
+            if item_id in context.utterance.items:
                 return context
-        resting = (c for c in self._contexts.values() if c.utterance is None and c.is_doubtful)
-        return next((c for c in resting if item_id in c.old_items), None)
+        for rest in self._resting.values():
+            if rest.is_doubtful and item_id in rest.items:
+                return rest
+        return None
 
     # --- ends ------------------------------------------------------------------------------------
 
@@ -631,10 +648,10 @@ class Session:
         """End the utterance if it is at its end; return whether it is."""
         context.due_at = None
         ending, at = self._ending_of(context)
-        if ending is not None and clock >= at:
-            self._end(context, ending, now)
-            return True
-        return context.utterance is None
+        if ending is None or clock < at:
+            return False
+        self._end(context, ending, now)
+        return True
 
     def _due_at(self, context: _Context) -> float:
         """Return when the utterance is at its end, or late, if nothing more comes."""
@@ -645,7 +662,7 @@ class Session:
     def _ending_of(self, context: _Context) -> tuple[Ending | None, float]:
         """Return how the utterance will end if nothing more comes, and when."""
         utterance, limits = context.utterance, self._limits
-        if utterance is None or context.committed_at is None:
+        if context.committed_at is None:
             return None, _NEVER
         quiet_since = max(context.last_sign_at, context.committed_at)
         if not utterance.audio_bytes:
@@ -668,7 +685,7 @@ class Session:
     def _deadline_of(self, context: _Context) -> tuple[float, str, float]:
         """Return until when the utterance waits, and the name and seconds of that limit."""
         utterance, limits = context.utterance, self._limits
-        if utterance is None or context.committed_at is None:
+        if context.committed_at is None:
             return _NEVER, "", 0.0
         total = (context.committed_at + limits.total_s, "total_s", limits.total_s)
         if utterance.audio_bytes:
@@ -681,13 +698,12 @@ class Session:
         _, name, limit_s = self._deadline_of(context)
         return APITimeoutError(
             f"{self._awaited(context)} did not come within {name}={limit_s:g} s",
-            bytes_received=context.utterance.audio_bytes if context.utterance else 0,
+            bytes_received=context.utterance.audio_bytes,
             **self._ids(),
         )
 
     def _awaited(self, context: _Context) -> str:
         utterance = context.utterance
-        assert utterance is not None  # noqa: S101 - the caller has looked
         if not context.is_acknowledged and not utterance.audio_bytes:
             return "the service's acknowledgement of the text"
         if not utterance.audio_bytes:
@@ -703,7 +719,6 @@ class Session:
         self, context: _Context, ending: Ending, now: float, error: SpeechError | None = None
     ) -> None:
         utterance = context.utterance
-        assert utterance is not None  # noqa: S101 - the caller has looked
         if error is None and ending in ("words", "done", "quiet"):
             if utterance.ends_inside_sample:
                 error = self._malformed("the audio ends inside a sample", utterance)
@@ -714,28 +729,22 @@ class Session:
         self._release(context, now)
 
     def _release(self, context: _Context, now: float) -> None:
-        """Let a context go, and have the service let it go where it may still speak."""
+        """Let an id go, and have the service cancel what it may still speak."""
         utterance = context.utterance
-        assert utterance is not None  # noqa: S101 - the caller has looked
-        ending = utterance.ending
-        clock = self._clock(now)
         self._outgoing = deque(entry for entry in self._outgoing if entry[0] is not context)
-        is_whole = ending in ("words", "done", "no text") or not context.is_sent
-        context.old_items = frozenset(utterance.items) | (
-            context.old_items if context.is_doubtful and not is_whole else frozenset()
+        is_whole = utterance.ending in ("words", "done", "no text") or not context.is_sent
+        rest = _Rest(
+            free_at=self._clock(now), is_doubtful=not is_whole, items=frozenset(utterance.items)
         )
-        context.is_doubtful = not is_whole
-        context.free_at = clock if is_whole else clock + self._limits.rest_s
-        if context.is_known and (not is_whole or context.is_changed):
-            if not is_whole:
-                self._send(context, "input_text_buffer.clear")
+        if not is_whole:
+            rest.items |= context.before.items
+            self._send(context, "input_text_buffer.clear")
+        if not is_whole or (context.is_changed and context.is_known):
+            # Until that is confirmed, the context has the settings of this utterance.
             self._send(context, "context.cancel")
-            # Until this is confirmed, the context has the settings of this utterance.
-            context.free_at = clock + self._limits.rest_s
-        context.utterance = None
-        context.is_sent = False
-        del self._speaking[utterance]
-        self._free.append(context)
+            rest.free_at += self._limits.rest_s
+        del self._speaking[utterance], self._contexts[context.id]
+        self._resting[context.id] = rest
 
     def _fail_all(self, error: Callable[[Utterance], SpeechError], now: float) -> list[Utterance]:
         """Fail every utterance, each with an exception of its own."""

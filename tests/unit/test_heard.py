@@ -70,6 +70,9 @@ def test_a_word_is_heard_once_it_is_spoken_to_its_end(played_s: float, heard: st
         ("one (two) three", ("one", "two", "three"), 2, "one (two)"),
         ("abc def ghi", ("xyz", "uvw", "rst"), 2, "abc def"),
         ("... and so on", ("and", "so", "on"), 1, "... and"),
+        ("5 a", ("five", "a"), 1, "5"),
+        ("5 a", ("five", "b"), 2, "5 a"),
+        ("5 seaside side", ("five", "side"), 1, "5 seaside"),
         ("5 5 5", ("five", "five", "five"), 2, "5 5"),
     ],
 )
@@ -118,6 +121,12 @@ def test_audio_that_nobody_timed_counts_by_its_share() -> None:
     text = "one two three four five six"
     cut = heard_of(text, timed("one", "two"), played_s=2.2, audio_s=3.0, is_whole=True)
     assert (cut.heard, cut.by) == ("one two three four", "share")
+
+
+def test_no_part_of_a_gap_is_heard_by_its_share() -> None:
+    text = "one   two"
+    cut = heard_of(text, (), played_s=1.0, audio_s=2.0, is_whole=True)
+    assert (cut.heard, cut.unheard) == ("one", "   two")
 
 
 def test_a_pause_is_no_word() -> None:

@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
 
 from facade import (
     APIError,
@@ -502,6 +508,8 @@ def test_what_is_all_taken_keeps_its_end() -> None:
 
 # --- ids that are used again ---------------------------------------------------------------------
 
+ONE = RealtimeLimits(contexts=1, rest_s=60)
+
 
 def finish(wire: Wire, context: str, item: str = "tts_1") -> None:
     wire.audio(context, b"11" * 12_000, item)
@@ -531,6 +539,16 @@ def test_a_connection_takes_no_more_contexts_than_the_service() -> None:
     assert wire.session.free_at(wire.now) == wire.now
 
 
+def test_a_late_sign_of_what_is_whole_says_nothing_but_audio_does() -> None:
+    wire = Wire(limits=ONE)
+    _, context = wire.speak("One")
+    finish(wire, context)
+    wire.says(DONE, context, item_id="tts_1")
+    assert wire.session.free_at(wire.now) == wire.now
+    assert wire.audio(context, b"11", "tts_2") == []
+    assert wire.session.free_at(wire.now) == wire.now + 60
+
+
 def test_an_id_that_may_still_be_spoken_for_rests() -> None:
     wire = Wire(limits=RealtimeLimits(contexts=1, rest_s=60))
     utterance, context = wire.speak("One")
@@ -555,9 +573,6 @@ def again(wire: Wire) -> tuple[Utterance, str]:
     wire.sent()
     wire.now += 60
     return wire.open("One"), context
-
-
-ONE = RealtimeLimits(contexts=1, rest_s=60)
 
 
 def test_audio_before_the_text_was_sent_is_of_the_one_before() -> None:
@@ -1025,75 +1040,82 @@ def test_what_is_not_due_is_held() -> None:
 
 
 class AnyOrder(RuleBasedStateMachine):
-    """A service that speaks as it likes, and a listener that interrupts when it likes.
+    """A service that speaks as it likes, and a listener who interrupts when they like.
 
-    Each word of a text gives a sample of its own, so that every byte tells whose it is.
+    The letters of an utterance, and the samples of its audio, all tell whose they are.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.wire = Wire(limits=RealtimeLimits(contexts=3, rest_s=60))
-        self.number = 0
+        self.gives_words = False
         self.items = 0
-        self.open: list[Utterance] = []
+        self.number: dict[Utterance, int] = {}
+        self.by_letter: dict[str, Utterance] = {}
+        self.texts: dict[Utterance, str] = {}
         self.made_bytes: dict[Utterance, int] = {}
         self.taken_bytes: dict[Utterance, int] = {}
-        self.context: dict[Utterance, str] = {}
-        self.texts: dict[Utterance, str] = {}
-        # What the service has yet to say, by context: for whom, and the events.
-        self.server: dict[str, list[tuple[Utterance, dict[str, Any]]]] = {}
         self.interrupted: set[Utterance] = set()
+        # What the service has yet to say, by context.
+        self.plans: dict[str, list[dict[str, Any]]] = {}
 
-    def flush(self) -> None:
+    @initialize(gives_words=st.booleans())
+    def begin(self, gives_words: bool) -> None:
+        self.gives_words = gives_words
+
+    @property
+    def open(self) -> list[Utterance]:
+        return self.wire.session.utterances
+
+    def carry(self) -> None:
         """Carry frames to the service, which plans what to say."""
         for frame in self.wire.sent():
-            context = frame["context_id"]
-            utterance = next(
-                (u for u in reversed(self.open) if self.context.get(u) == context), None
-            )
-            if utterance is None:
-                assert frame["type"] in ("input_text_buffer.clear", "context.cancel")
-                if frame["type"] == "context.cancel":
-                    plan = self.server.setdefault(context, [])
-                    plan.append(
-                        (plan[-1][0] if plan else Utterance(settings_of()), {"type": CANCELLED})
-                    )
-                continue
-            if frame["type"] == "input_text_buffer.append":
-                self.items += 1
-                item = f"tts_{self.items}"
-                audio = self.number_of(utterance).to_bytes(2, "little") * 12_000
-                self.made_bytes[utterance] += len(audio)
-                plan = self.server.setdefault(context, [])
-                plan.append((utterance, {"type": RECEIVED, "text": frame["text"]}))
-                for piece in (audio[:11_001], audio[11_001:]):
-                    delta = b64encode(piece).decode()
-                    plan.append((utterance, {"type": AUDIO, "item_id": item, "delta": delta}))
-                plan.append((utterance, {"type": DONE, "item_id": item}))
+            plan = self.plans.setdefault(frame["context_id"], [])
+            if frame["type"] == "context.cancel":
+                plan.append({"type": CANCELLED})
+            elif frame["type"] == "input_text_buffer.append":
+                plan += self.spoken(frame["text"])
 
-    def say(self, context: str, event: dict[str, Any]) -> None:
-        self.wire.frame(json.dumps({**event, "context_id": context}))
+    def spoken(self, text: str) -> list[dict[str, Any]]:
+        utterance = self.by_letter[text.strip()[0]]
+        self.items += 1
+        item = f"tts_{self.items}"
+        audio = self.sample_of(utterance) * 12_000
+        start_s = self.made_bytes[utterance] / SECOND
+        self.made_bytes[utterance] += len(audio)
+        words = {"words": text.split(), "start_seconds": [start_s], "end_seconds": [start_s + 0.5]}
+        deltas = [b64encode(piece).decode() for piece in (audio[:11_001], audio[11_001:])]
+        return [
+            {"type": RECEIVED, "text": text},
+            *({"type": AUDIO, "item_id": item, "delta": delta} for delta in deltas),
+            *([{"type": WORDS, "item_id": item, **words}] if self.gives_words else []),
+            {"type": DONE, "item_id": item},
+        ]
 
-    def number_of(self, utterance: Utterance) -> int:
-        return list(self.context).index(utterance) + 1
+    def sample_of(self, utterance: Utterance) -> bytes:
+        return self.number[utterance].to_bytes(2, "little")
+
+    def say(self, context: str) -> None:
+        self.wire.frame(json.dumps({**self.plans[context].pop(0), "context_id": context}))
 
     @precondition(lambda self: self.wire.session.free_at(self.wire.now) == self.wire.now)
     @rule()
     def speak(self) -> None:
         utterance = self.wire.open()
-        self.open.append(utterance)
+        self.number[utterance] = len(self.number) + 1
+        self.by_letter[chr(0x4E00 + self.number[utterance])] = utterance
         self.made_bytes[utterance] = self.taken_bytes[utterance] = 0
         self.texts[utterance] = ""
-        self.context[utterance] = self.wire.session._speaking[utterance].id
 
     @precondition(lambda self: self.open)
-    @rule(data=st.data(), token=st.text(st.sampled_from("ab "), max_size=5))
+    @rule(data=st.data(), token=st.sampled_from(["x", "x ", " x", " ", "xx", ""]))
     def write(self, data: st.DataObject, token: str) -> None:
         utterance = data.draw(st.sampled_from(self.open))
         if not utterance.has_all_text:
+            token = token.replace("x", chr(0x4E00 + self.number[utterance]))
             self.wire.session.append(utterance, token, self.wire.now)
             self.texts[utterance] += token
-            self.flush()
+            self.carry()
 
     @precondition(lambda self: self.open)
     @rule(data=st.data())
@@ -1101,50 +1123,45 @@ class AnyOrder(RuleBasedStateMachine):
         utterance = data.draw(st.sampled_from(self.open))
         if not utterance.has_all_text:
             self.wire.session.end_text(utterance, self.wire.now)
-            self.flush()
+            self.carry()
 
-    @precondition(lambda self: any(self.server.values()))
+    @precondition(lambda self: any(self.plans.values()))
     @rule(data=st.data(), count=st.integers(1, 6))
     def serve(self, data: st.DataObject, count: int) -> None:
-        context = data.draw(st.sampled_from([c for c, plan in self.server.items() if plan]))
-        for _ in range(min(count, len(self.server[context]))):
-            self.say(context, self.server[context].pop(0)[1])
+        context = data.draw(st.sampled_from([key for key, plan in self.plans.items() if plan]))
+        for _ in range(min(count, len(self.plans[context]))):
+            self.say(context)
 
-    @precondition(lambda self: self.open)
-    @rule(data=st.data(), played=st.none() | st.floats(0, 5))
-    def interrupt(self, data: st.DataObject, played: float | None) -> None:
-        utterance = data.draw(st.sampled_from(self.open))
-        cut = self.wire.session.interrupt(utterance, self.wire.now, played)
-        assert cut.heard + cut.unheard == self.texts[utterance]
+    @precondition(lambda self: self.number)
+    @rule(data=st.data(), played_s=st.none() | st.floats(0, 5))
+    def interrupt(self, data: st.DataObject, played_s: float | None) -> None:
+        """Interrupt any utterance, also one at its end, or a second time."""
+        utterance = data.draw(st.sampled_from(list(self.number)))
+        cut = self.wire.session.interrupt(utterance, self.wire.now, played_s)
+        assert cut.heard + cut.unheard == self.texts[utterance] == utterance.text
         self.interrupted.add(utterance)
-        self.open.remove(utterance)
         assert utterance.take() is None
-        self.flush()
+        self.carry()
 
-    @rule(seconds=st.sampled_from([0.01, 0.5, 20, 61]))
+    @rule(seconds=st.sampled_from([0.01, 0.4, 20, 61]))
     def wait(self, seconds: float) -> None:
-        # The service is quick: it says all that it has to say within a second or so.
-        if seconds > 0.5:
-            for context in list(self.server):
-                while self.server[context]:
-                    self.say(context, self.server[context].pop(0)[1])
+        # The service is quick: within a second it says all that it has to say.
+        for context in self.plans if seconds > 1 else ():
+            while self.plans[context]:
+                self.say(context)
         self.wire.wait(seconds)
-        self.flush()
+        self.carry()
 
     @invariant()
-    def everybody_gets_their_own_audio(self) -> None:
-        for utterance in self.context:
-            mine = self.number_of(utterance).to_bytes(2, "little")
+    def everybody_gets_exactly_their_own_audio(self) -> None:
+        for utterance in self.number:
             while (piece := utterance.take()) is not None:
                 assert utterance not in self.interrupted
-                assert piece == mine * (len(piece) // 2)
+                assert piece == self.sample_of(utterance) * (len(piece) // 2)
                 self.taken_bytes[utterance] += len(piece)
             assert utterance.error is None
             if utterance.ending in ("words", "done", "quiet"):
                 assert self.taken_bytes[utterance] == self.made_bytes[utterance]
-        for utterance in list(self.open):
-            if utterance.is_over:
-                self.open.remove(utterance)
 
 
 AnyOrder.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

@@ -55,10 +55,12 @@ def said(text: str, **options: bool) -> str:
         ("[a](<b c> \"T\"), [b](c 'T'), [c]()", "a, b, c"),
         ("![a cat](cat.png) [![b](c.svg)](https://d)", "a cat b"),
         ("[text][ref] and [text][]\n[ref]: https://x.y 'T'\nb", "text and text\n\nb"),
+        (r"[a\]b](c)", "a]b"),
         ("said[^1].\n[^1]: A note", "said.\nA note"),
         ("<https://x.y/z> <me@x.y>", "https://x.y/z me@x.y"),
         # Tables.
         ("| a | b |\n|---|:-:|\n| 1 | `x|y` |\n|c|d", "a, b\n\n1, x|y\nc, d"),
+        ("| a b | c  d |\r\n| e", "a b, c  d\r\ne"),
         ("a | b\n--- | ---\nc", "a | b\n\nc"),
         # HTML.
         ("<b>hi</b> <a href='x' hidden>there</a><!-- x\ny -->!", "hi there!"),
