@@ -271,7 +271,7 @@ class Session:
         self._attach(utterance, now)
         utterance.forget()
         context = self._speaking[utterance]
-        for piece in (*context.text.feed(utterance.text, now), *context.text.finish()):
+        for piece in context.text.feed(utterance.text, now):
             self._append(context, piece)
         if utterance.has_all_text:
             self.end_text(utterance, now)
@@ -300,7 +300,9 @@ class Session:
         utterance.has_all_text = True
         if context := self._speaking.get(utterance):
             for piece in context.text.finish():
-                self._append(context, piece)
+                # Spaces behind the last word are nothing to speak.
+                if not piece.isspace():
+                    self._append(context, piece)
             if utterance.text.strip():
                 self._send(context, "input_text_buffer.commit")
             else:

@@ -38,7 +38,7 @@ class RealtimeSettings:
 
     fields: Mapping[str, object]
     format: AudioFormat
-    request: SpeechRequest
+    request: SpeechRequest = field(repr=False)
     _given: Mapping[str, Any] = field(repr=False)
 
     @classmethod

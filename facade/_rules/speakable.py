@@ -289,10 +289,14 @@ class SpeakableText:
         """Read an HTML tag or comment, or an address in angle brackets."""
         plain = (at + 1, "<")
         limit = at + _LONGEST
+        if text.startswith("<!--", at):
+            end = text.find("-->", at + 4, limit)
+            is_open = not self._is_whole and len(text) < limit
+            return (end + 3, "") if end >= 0 else None if is_open else plain
         if address := _AUTOLINK.match(text, at, limit):
             return address.end(), address[1]
         if tag := _TAG.match(text, at, limit):
-            parts_words = _PARTING_TAGS.fullmatch(tag[1] or "") and not self._last.isspace()
+            parts_words = _PARTING_TAGS.fullmatch(tag[1]) and not self._last.isspace()
             return tag.end(), " " if parts_words else ""
         is_open = not self._is_whole and len(text) < limit
         return None if is_open and _TAG_SO_FAR.fullmatch(text, at) else plain
@@ -395,12 +399,12 @@ _PARTING_TAGS = re.compile(
 )
 _VALUE = r"""(?:"[^"]*"|'[^']*'|[^\s"'=<>`]+)"""
 _ATTRIBUTES = rf"(?:\s+(?:[\w:@.-]+\s*=\s*{_VALUE}|checked|controls|disabled|hidden|open))*"
-_TAG = re.compile(rf"</?({_TAGS}){_ATTRIBUTES}\s*/?>|<!--[\s\S]*?-->", re.IGNORECASE)
+_TAG = re.compile(rf"</?({_TAGS}){_ATTRIBUTES}\s*/?>", re.IGNORECASE)
 _AUTOLINK = re.compile(r"<((?:https?://|mailto:)[^\s<>]+|[A-Za-z][\w.+-]*@[\w.-]+)>")
 _TAG_SO_FAR = re.compile(
     rf"</?(?:{_TAGS}){_ATTRIBUTES}"
     r"""(?:\s+(?:[\w:@.-]+\s*(?:=\s*(?:"[^"]*|'[^']*|[^\s"'=<>`]*))?)?)?\s*/?"""
-    r"|</?[A-Za-z]?[^\s<>]*|<!(?:-(?:-[\s\S]*)?)?",
+    r"|</?[A-Za-z]?[^\s<>]*|<!-?",
     re.IGNORECASE,
 )
 

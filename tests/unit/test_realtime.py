@@ -146,6 +146,16 @@ def test_without_text_nothing_is_sent() -> None:
     assert wire.session.next_tick() is None
 
 
+def test_spaces_behind_the_last_word_are_not_sent() -> None:
+    wire = Wire()
+    utterance = wire.open()
+    for token in ("One ", " \n"):
+        wire.session.append(utterance, token, wire.now)
+    wire.session.end_text(utterance, wire.now)
+    assert kinds(wire.sent()) == ["append", "commit"]
+    assert utterance.text == "One  \n"
+
+
 def test_tokens_go_out_by_the_word_or_when_their_time_is_up() -> None:
     wire = Wire(limits=RealtimeLimits(hold_s=0.03))
     utterance = wire.open()
@@ -884,6 +894,7 @@ def test_what_nobody_heard_is_spoken_on_another_connection() -> None:
     other = Wire()
     other.session.adopt(whole, other.now)
     other.session.adopt(partial, other.now)
+    other.wait(1)
     sent = other.sent()
     assert kinds(sent) == ["tts_session.updated", "append", "append", "commit", "append", "append"]
     assert "".join(frame.get("text", "") for frame in sent) == "One twoThree four"
