@@ -94,11 +94,12 @@ class RealtimeLimits:
 
     Attributes:
         first_audio_s: From the end of an utterance's text to its first audio.
-        read_s: Between two arrivals of its audio, after the end of its text.
+        read_s: Between two events of it, after the end of its text.
         total_s: From the end of its text to the end of its audio.
         hold_s: How long a letter is held so that a word goes out whole.
-        settle_s: How long nothing more comes before an utterance that seems whole is.
-        quiet_s: How long nothing comes before an utterance counts as ended, as a last resort.
+        settle_s: How long nothing more comes after all that an end has, before it is one.
+        quiet_s: How long nothing more comes before an utterance is at its end as a last resort.
+        untimed_s: The same where timings come, and the last words have none.
         rest_s: How long an id that may still be spoken for is not used again.
         contexts: How many contexts a connection may have (guide: 100).
     """
@@ -108,7 +109,8 @@ class RealtimeLimits:
     total_s: float = 600.0
     hold_s: float = 0.03
     settle_s: float = 1.0
-    quiet_s: float = 5.0
+    quiet_s: float = 3.0
+    untimed_s: float = 10.0
     rest_s: float = 60.0
     contexts: int = 100
 
@@ -170,7 +172,6 @@ class _Context:
     acknowledgements: int = 0
     acknowledged_letters: int = 0
     last_sign_at: float = 0.0
-    last_audio_at: float = 0.0
     due_at: float | None = None
 
     @property
@@ -389,7 +390,8 @@ class Session:
                 self._append(context, piece)
             if self._paused_at is not None or clock < self._due_at(context):
                 continue
-            if not self._judge(context, clock, now):
+            self._judge(context, now)
+            if not utterance.is_over:
                 self._end(context, "failed", now, self._timeout(context))
             news.append(utterance)
         return news
@@ -528,8 +530,7 @@ class Session:
         else:
             why = "the service cancelled the utterance"
             self._end(context, "failed", now, self._interrupted(why, utterance))
-        if not utterance.is_over:
-            self._judge(context, context.last_sign_at, now)
+        self._judge(context, now)
         return [utterance]
 
     def _take_audio(self, fields: "_Fields", audio: Any, now: float) -> list[Utterance]:
@@ -545,8 +546,7 @@ class Session:
         utterance = context.utterance
         if fields.item_id not in utterance.items and self._is_old(context, fields.item_id):
             return []
-        clock = self._clock(now)
-        context.last_sign_at = context.last_audio_at = clock
+        context.last_sign_at = self._clock(now)
         try:
             if not isinstance(audio, str | bytes):
                 raise ValueError("there is none")
@@ -555,7 +555,7 @@ class Session:
             how = f"its audio is no base64: {error}"
             self._end(context, "failed", now, self._malformed(how, utterance))
             return [utterance]
-        self._judge(context, clock, now)
+        self._judge(context, now)
         return [utterance]
 
     def _take_late(self, rest: _Rest, kind: object, now: float) -> None:
@@ -584,6 +584,7 @@ class Session:
     def _take_failure(self, fields: "_Fields", data: bytes, now: float) -> list[Utterance]:
         if not self.is_ready:
             self.failure = failure_in_event(data, self._headers)
+            return self._fail_all(lambda _: failure_in_event(data, self._headers), now)
         return self._fail(fields, lambda _: failure_in_event(data, self._headers), now)
 
     def _take_unknown(self, fields: "_Fields", data: bytes, now: float) -> list[Utterance]:
@@ -646,14 +647,12 @@ class Session:
 
     # --- ends ------------------------------------------------------------------------------------
 
-    def _judge(self, context: _Context, clock: float, now: float) -> bool:
-        """End the utterance if it is at its end; return whether it is."""
+    def _judge(self, context: _Context, now: float) -> None:
+        """End the utterance if it is at its end."""
         context.due_at = None
         ending, at = self._ending_of(context)
-        if ending is None or clock < at:
-            return False
-        self._end(context, ending, now)
-        return True
+        if ending is not None and at <= self._clock(now) and not context.utterance.is_over:
+            self._end(context, ending, now)
 
     def _due_at(self, context: _Context) -> float:
         """Return when the utterance is at its end, or late, if nothing more comes."""
@@ -662,27 +661,33 @@ class Session:
         return context.due_at
 
     def _ending_of(self, context: _Context) -> tuple[Ending | None, float]:
-        """Return how the utterance will end if nothing more comes, and when."""
+        """Return how the utterance ends if nothing more comes, and when."""
         utterance, limits = context.utterance, self._limits
         if context.committed_at is None:
             return None, _NEVER
-        quiet_since = max(context.last_sign_at, context.committed_at)
+
+        def after(seconds: float) -> float:
+            # What may be whole ends well, however short the limit for the rest.
+            return context.last_sign_at + min(seconds, limits.read_s)
+
         if not utterance.audio_bytes:
             # Reported done without audio, which may be on its way.
             is_over = utterance.is_done and context.is_acknowledged
-            return ("done", quiet_since + limits.quiet_s) if is_over else (None, _NEVER)
-        is_settled = utterance.is_done_in_order and utterance.has_audio_for_text
+            return ("done", after(limits.quiet_s)) if is_over else (None, _NEVER)
         if utterance.is_timed_to_last_word and not utterance.lacks_audio_of_word:
-            is_sure = is_settled and utterance.lacking_s <= 0
-            return "words", quiet_since + (0.0 if is_sure else limits.settle_s)
+            is_sure = utterance.is_done_in_order and utterance.lacking_s <= 0
+            return "words", after(0.0 if is_sure else limits.settle_s)
         if utterance.is_done and context.is_acknowledged and not utterance.words:
-            return "done", quiet_since + (limits.settle_s if is_settled else limits.quiet_s)
+            is_settled = utterance.is_done_in_order and utterance.has_audio_for_text
+            return "done", after(limits.settle_s if is_settled else limits.quiet_s)
         is_missing = (
             utterance.lacks_audio_of_word
             or (self._reports_done and not utterance.is_done)
             or (self._acknowledges and not context.is_acknowledged)
         )
-        return (None, _NEVER) if is_missing else ("quiet", quiet_since + limits.quiet_s)
+        if is_missing:
+            return None, _NEVER
+        return "quiet", after(limits.untimed_s if utterance.words else limits.quiet_s)
 
     def _deadline_of(self, context: _Context) -> tuple[float, str, float]:
         """Return until when the utterance waits, and the name and seconds of that limit."""
@@ -691,8 +696,8 @@ class Session:
             return _NEVER, "", 0.0
         total = (context.committed_at + limits.total_s, "total_s", limits.total_s)
         if utterance.audio_bytes:
-            since = max(context.last_audio_at, context.committed_at)
-            return min(total, (since + limits.read_s, "read_s", limits.read_s))
+            at = context.last_sign_at + limits.read_s
+            return min(total, (at, "read_s", limits.read_s))
         at = context.committed_at + limits.first_audio_s
         return min(total, (at, "first_audio_s", limits.first_audio_s))
 

@@ -3,11 +3,12 @@
 The service sends no event for the end of an utterance: one commit may give several items, each with
 a `done` of its own. `Ending` says by what the end was known, from the surest to the least sure:
 
-- The timings come to the last word of the text, and the audio to the end of the last word. When
-  every item that began is done too, this is the end; where `done` stays away, after `settle_s`.
-- Without timings: all text was acknowledged, every item that began is done, there is audio enough
-  for the text, and nothing more came for `settle_s`.
-- Else nothing came for `quiet_s`. That is no end while something is known to be missing: an item
+- The timings come to the last word of the text, and the audio to the end of that word. If every
+  item is done after its audio, this is the end; else when nothing more comes for `settle_s`.
+- There are no timings, all text was acknowledged, every item is done, and nothing more comes for
+  `settle_s`; for `quiet_s` where the audio is shorter than such a text can be.
+- Nothing more comes for `quiet_s`, or for `untimed_s` where there are timings, and the last words
+  have none. That is no end while something is known to be missing: an item
   that is not done, or text that is not acknowledged, on a connection that has sent such events
   before, or audio of a word that is timed. Then the time limits hold.
 """

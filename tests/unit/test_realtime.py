@@ -313,6 +313,27 @@ def test_without_any_sign_quiet_is_the_end() -> None:
     assert utterance.ending == "quiet"
 
 
+def test_words_without_a_time_are_given_up_in_the_end() -> None:
+    wire = Wire()
+    utterance, context = wire.speak("One. Two.")
+    wire.audio(context, b"11" * 12_000)
+    wire.words(context, "One")
+    wire.says(DONE, context, item_id="tts_1")
+    wire.wait(9.9)
+    assert not utterance.is_over
+    wire.wait(0.1)
+    assert utterance.ending == "quiet"
+
+
+def test_a_short_limit_ends_what_may_be_whole_and_fails_only_what_is_not() -> None:
+    wire = Wire(limits=RealtimeLimits(read_s=0.5))
+    utterance, context = wire.speak("One")
+    wire.audio(context, b"11" * 12_000)
+    wire.says(DONE, context, item_id="tts_1")
+    wire.wait(0.5)
+    assert (utterance.ending, utterance.error) == ("done", None)
+
+
 def test_audio_before_the_commit_is_no_end() -> None:
     wire = Wire()
     utterance = wire.open()
@@ -409,7 +430,7 @@ def test_an_item_without_audio_delays_the_end_and_no_more() -> None:
     wire.audio(context, b"11" * 24_000, "tts_1")
     wire.says(DONE, context, item_id="tts_1")
     wire.says(DONE, context, item_id="tts_2")
-    wire.wait(4.9)
+    wire.wait(2.9)
     assert not utterance.is_over
     wire.wait(0.1)
     assert (utterance.ending, utterance.error) == ("done", None)
@@ -428,7 +449,7 @@ def test_done_without_audio_is_a_failure() -> None:
     wire = Wire()
     utterance, context = wire.speak("...")
     wire.says(DONE, context, item_id="tts_1")
-    wire.wait(5)
+    wire.wait(3)
     assert isinstance(utterance.error, EmptyAudioError)
 
 
@@ -745,6 +766,15 @@ def test_a_failure_may_name_an_item() -> None:
     wire.audio(first, b"11", "tts_1")
     assert wire.says(FAILED, item_id="tts_1", error=SAID) == [one]
     assert not two.is_over
+
+
+def test_a_failure_of_a_cancelled_context_reaches_nobody() -> None:
+    wire = Wire()
+    one, first = wire.speak("One")
+    two, _ = wire.speak("Two")
+    wire.session.interrupt(one, wire.now)
+    assert wire.says(FAILED, first, error=SAID) == []
+    assert (one.error, two.is_over) == (None, False)
 
 
 def test_an_error_in_place_of_the_session_is_its_failure() -> None:
