@@ -30,6 +30,7 @@ from facade._rules.realtime import RealtimeLimits, Session, close_reason
 from facade._rules.realtime_settings import RealtimeSettings
 from facade._rules.text_gathering import LONGEST_PIECE, TextGatherer
 from facade._rules.utterance import Utterance
+from tests.strategies import json_values, objects_with
 
 AUDIO = "conversation.item.audio_output.delta"
 DONE = "conversation.item.audio_output.done"
@@ -876,6 +877,35 @@ def test_base64_with_escapes_and_timings_in_a_nest_are_read() -> None:
     wire.says(WORDS, context, timestamps=lists)
     assert utterance.take() == b"\xff\xff"
     assert [word.word for word in utterance.words] == ["One"]
+
+
+events = st.builds(
+    lambda named, fields: {**fields, **named},
+    st.fixed_dictionaries(
+        {"type": st.sampled_from([AUDIO, DONE, WORDS, RECEIVED, FAILED, CANCELLED, "error", "x"])},
+        optional={
+            "context_id": st.sampled_from(["context-1", "context-2", "context-9"]),
+            "item_id": st.sampled_from(["tts_1", "tts_2", 3]),
+            "delta": st.sampled_from(["", "MTE=", "MTEx", "!"]),
+        },
+    ),
+    objects_with("context_id", "item_id", "delta", "text", "words", "start_seconds", "end_seconds"),
+)
+
+
+@given(st.lists(events.map(json.dumps) | st.binary() | json_values.map(json.dumps), max_size=12))
+def test_whatever_the_service_says_is_no_exception(frames: list[str | bytes]) -> None:
+    wire = Wire(limits=RealtimeLimits(contexts=2))
+    utterances = [wire.speak("One two")[0], wire.speak("Three")[0]]
+    for frame in frames:
+        wire.frame(frame)
+        wire.wait(0.3)
+    wire.wait(1000)
+    for utterance in utterances:
+        assert utterance.is_over
+        assert len(taken(utterance)) == utterance.audio_bytes
+        assert (utterance.ending == "failed") == (utterance.error is not None)
+    assert wire.session.next_tick() is None
 
 
 def test_who_writes_the_text_may_fail_it() -> None:
