@@ -418,6 +418,7 @@ def test_time_in_which_nobody_reads_the_socket_does_not_count() -> None:
     wire.session.resume(wire.now)
     wire.session.resume(wire.now)
     assert wire.session.next_tick() == pytest.approx(wire.now + 1)
+    assert wire.wait(0.5) == []
     wire.audio(context, b"22" * 24_000, "tts_2")
     wire.says(DONE, context, item_id="tts_2")
     wire.wait(1)

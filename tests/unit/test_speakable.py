@@ -26,6 +26,7 @@ def said(text: str, **options: bool) -> str:
         ("**Note:** text. **Note:**text", "Note: text. Note:text"),
         ("(**x**) \"*y*\" **'z'**.", "(x) \"y\" 'z'."),
         ("这是**重点**和*别的*内容", "这是重点和别的内容"),
+        ("_a_b c_ 日_本", "a_b c 日_本"),
         ("~~gone~~ and ~5 minutes", "gone and ~5 minutes"),
         ("**never closed", "never closed"),
         ("opened **\n\nnever** closed", "opened **\n\nnever closed"),
