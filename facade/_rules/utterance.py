@@ -7,10 +7,10 @@ a `done` of its own. `Ending` says by what the end was known, from the surest to
   item is done after its audio, this is the end; else when nothing more comes for `settle_s`.
 - There are no timings, all text was acknowledged, every item is done, and nothing more comes for
   `settle_s`; for `quiet_s` where the audio is shorter than such a text can be.
-- Nothing more comes for `quiet_s`, or for `untimed_s` where there are timings, and the last words
-  have none. That is no end while something is known to be missing: an item
-  that is not done, or text that is not acknowledged, on a connection that has sent such events
-  before, or audio of a word that is timed. Then the time limits hold.
+- Nothing more comes for `quiet_s`, or for `untimed_s` where the last words of a timed text have no
+  time. That is no end while something is known to be missing: audio of a word that is timed, or, on
+  a connection that has sent such events before, an item's `done` or the acknowledgement of text.
+  Then the time limits hold.
 """
 
 from collections import deque
