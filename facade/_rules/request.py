@@ -102,7 +102,7 @@ class SpeechRequest:
             given["response_format"] = "raw"
         if not isinstance(model, str) or not model.strip():
             raise InvalidRequestError(f"must be the name of a model, not {model!r}", param="model")
-        _check_characters("model", model)
+        check_characters("model", model)
         known = models().get(model)
         extra_body = _extra_body(given.pop("extra_body", None))
         if "pronunciation_dict" in given:
@@ -231,10 +231,10 @@ def _check_text(text: object) -> None:
         raise InvalidRequestError(f"must be a string, not {type(text).__name__}", param="text")
     if not text.strip():
         raise InvalidRequestError("has nothing in it to speak", param="text")
-    _check_characters("text", text)
+    check_characters("text", text)
 
 
-def _check_characters(param: str, text: str) -> None:
+def check_characters(param: str, text: str) -> None:
     """Refuse what cannot be sent as JSON in UTF-8, and NUL, which cuts the text in some engines."""
     if "\0" in text:
         raise InvalidRequestError(
@@ -260,7 +260,7 @@ def _voice(
         raise InvalidRequestError(
             f"must be the name of a voice or a VoiceMix, not {voice!r}", param="voice"
         )
-    _check_characters("voice", str(voice))
+    check_characters("voice", str(voice))
     if known is None:
         return str(voice)
     if isinstance(voice, VoiceMix) and not known.mixes:
@@ -310,7 +310,7 @@ def _pronunciations(given: Pronunciations) -> tuple[str, ...]:
             raise InvalidRequestError(
                 f"{entry!r} is not of the form 'source/replacement'", param=param
             )
-        _check_characters(param, f"{source}/{said}")
+        check_characters(param, f"{source}/{said}")
     return tuple(cast("Sequence[str]", entries))
 
 

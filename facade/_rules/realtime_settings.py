@@ -1,0 +1,120 @@
+"""What a realtime session is asked for, and how that goes on the wire.
+
+The rules are those of a streamed request. What the service documents for its WebSocket differs in
+three points: the audio is always `pcm_s16le` without a header, at 24000 Hz unless the model honours
+`sample_rate`; there is no format to choose; and all of it goes in the query of the URL, or later in
+a `tts_session.updated` (guide). That `extra_params` stand in the query as JSON is assumed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Unpack
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from facade._rules.options import StreamOptions
+from facade._rules.request import SpeechRequest
+from facade.errors import InvalidRequestError
+from facade.formats import AudioFormat, Encoding
+from facade.voices import Voice, VoiceMix
+
+_RATE_HZ = 24000
+_ENCODING: Encoding = "pcm_s16le"
+# Fields of a streamed request that a realtime connection does not have.
+_ELSEWHERE = ("input", "stream", "response_format", "response_encoding")
+
+
+@dataclass(frozen=True, slots=True)
+class RealtimeSettings:
+    """What a session, or one turn of it, is asked for, checked.
+
+    Attributes:
+        fields: What goes on the wire.
+        format: The format of the audio.
+        request: A streamed request for the same, without a text, for the rules that need a look at
+            the live list of voices.
+    """
+
+    fields: Mapping[str, object]
+    format: AudioFormat
+    request: SpeechRequest = field(repr=False)
+    _given: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def build(
+        cls,
+        *,
+        voice: str | Voice | VoiceMix,
+        validate_voices: bool,
+        **options: Unpack[StreamOptions],
+    ) -> "RealtimeSettings":
+        """Check everything that can be checked without a network.
+
+        `alignment` is `"word"` unless another is given: what was heard of a turn is known by it.
+
+        Raises:
+            InvalidRequestError: An argument is wrong, or the model or the connection would ignore
+                it.
+            TypeError: There is no such option.
+        """
+        if options.get("alignment") is None:
+            options["alignment"] = "word"
+        if options.get("response_encoding") not in (None, _ENCODING):
+            raise InvalidRequestError(
+                f"a realtime connection always gives {_ENCODING}; leave it out "
+                f"({options['response_encoding']!r} was given)",
+                param="response_encoding",
+            )
+        request = SpeechRequest.build(
+            "-", voice=voice, validate_voices=validate_voices, stream=True, **options
+        )
+        fields: dict[str, Any] = {
+            "model": request.model,
+            "voice": request.voice,
+            **request.extra_body,
+            **request.options,
+        }
+        pronunciations = fields.pop("pronunciation_dict", None)
+        if pronunciations is not None:
+            extra_params = fields.get("extra_params", {})
+            fields["extra_params"] = {**extra_params, "pronunciation_dict": [*pronunciations]}
+        fields = {name: value for name, value in fields.items() if name not in _ELSEWHERE}
+        known = request.known_model.sample_rate_hz if request.known_model else None
+        rate_hz = known or request.options.get("sample_rate") or _RATE_HZ
+        return cls(
+            fields=fields,
+            format=AudioFormat("raw", _ENCODING, rate_hz, 1),
+            request=request,
+            _given={"voice": voice, "validate_voices": validate_voices, **options},
+        )
+
+    def for_turn(self, **given: Any) -> "RealtimeSettings":
+        """Return the settings of a turn: these, but for what is given and not `None`.
+
+        Raises:
+            InvalidRequestError: As by `build`.
+            TypeError: There is no such option.
+        """
+        changed = {name: value for name, value in given.items() if value is not None}
+        return self.build(**{**self._given, **changed}) if changed else self
+
+    def changes_to(self, turn: "RealtimeSettings") -> dict[str, object]:
+        """Return what a context has to be told so that it speaks as `turn` asks."""
+        return {
+            name: value for name, value in turn.fields.items() if self.fields.get(name) != value
+        }
+
+    @property
+    def query(self) -> str:
+        """The query of the URL, without a `?`.
+
+        A space is `%20` and a `+` is `%2B`: the service reads a bare `+` as a space, and then
+        knows no voice mix (seen).
+        """
+        texts = {name: _text(value) for name, value in self.fields.items()}
+        return urlencode(texts, safe="", quote_via=quote)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
