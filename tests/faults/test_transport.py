@@ -97,8 +97,10 @@ def test_compressed_stream_lets_other_tasks_run() -> None:
             counting.cancel()
         return turns
 
-    with FaultServer(squeezed_stream(b"\n" * 600_000)) as server:
-        assert asyncio.run(main(server.url)) > 8
+    # A hundred pieces, after each of which it is the others' turn.
+    comments = (b":" + b"a" * 1000 + b"\n\n") * 6500
+    with FaultServer(squeezed_stream(comments)) as server:
+        assert asyncio.run(main(server.url)) > 60
 
 
 def test_what_comes_at_once_becomes_no_more_than_so_much(connect: Connect) -> None:
