@@ -513,3 +513,26 @@ def test_task_that_outlives_its_client_leaves_no_connection(
     with FaultServer(GOOD, on_connect=hold, tls=server_tls) as server:
         asyncio.run(main())
     gc.collect()
+
+
+@pytest.mark.parametrize("length", [1, 3_000_000], ids=["small", "large"])
+def test_close_wakes_tasks_that_send(length: int) -> None:
+    """What they send is taken by nobody."""
+    connected = threading.Event()
+
+    def hold(peer: Peer) -> None:
+        connected.set()
+        peer.pause()
+
+    async def main() -> None:
+        client = AsyncSpeechClient(KEY, base_url=server.url)
+        call = asyncio.create_task(client.synthesize("Word. " * length, voice="af_heart"))
+        assert await asyncio.to_thread(connected.wait, 10)
+        await asyncio.sleep(0.1)
+        await client.aclose()
+        with pytest.raises(APIConnectionError, match="client has been closed"):
+            await call
+
+    with FaultServer(GOOD, on_connect=hold) as server:
+        asyncio.run(main())
+    gc.collect()

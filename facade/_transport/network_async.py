@@ -90,14 +90,14 @@ class Stream(httpcore.AsyncNetworkStream):
         # The head of a request, until it goes out together with what follows it.
         self._head: bytes | None = None
         self._is_asking = False
+        # Whether a request was given up half-way, so that no other may follow it.
+        self._is_cut = False
         self.end: AnswerEnd | None = None
 
     async def read(self, max_bytes: int, timeout: Any = None) -> bytes:  # noqa: ASYNC109
         call = cast("Call", timeout or self._connecting)
         if not self._is_ready or timeout is None:
             return await self._receive(max_bytes, call.connecting_s())
-        if self._head is not None:
-            await self._flush(b"", call)
         self._is_asking = False
         if self._early is None:
             data = await self._receive(max_bytes, call.reading_s())
@@ -152,18 +152,19 @@ class Stream(httpcore.AsyncNetworkStream):
             raise httpcore.WriteError from error
 
     async def _write_large(self, buffer: bytes, call: Call) -> None:
-        """Send what takes a while, and stop where an answer comes first: it is a refusal."""
-        failure: Exception | None = None
+        """Send what takes a while, and stop where an answer comes first: it is a refusal.
+
+        Whatever stops it, `read` tells why.
+        """
 
         async def send() -> None:
-            nonlocal failure
-            try:
+            with suppress(httpcore.WriteError, httpcore.WriteTimeout):
                 for start in range(0, len(buffer), _PIECE):
                     await self._send(buffer[start : start + _PIECE], call.writing_s())
-            except (httpcore.WriteError, httpcore.WriteTimeout) as error:
-                failure = error
+                self._is_cut = False
             tasks.cancel_scope.cancel()
 
+        self._is_cut = True
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(send)
             self._socket.receive_until = math.inf
@@ -172,15 +173,8 @@ class Stream(httpcore.AsyncNetworkStream):
             except anyio.EndOfStream:
                 self._early = b""
             except (anyio.BrokenResourceError, anyio.ClosedResourceError, SSLError):
-                failure = httpcore.WriteError()
+                pass
             tasks.cancel_scope.cancel()
-        if self._early is not None:
-            failure = httpcore.WriteError("the answer came before the request was sent")
-        if failure is not None:
-            try:
-                raise failure
-            finally:
-                del failure
 
     async def start_tls(
         self,
@@ -213,7 +207,7 @@ class Stream(httpcore.AsyncNetworkStream):
 
     async def is_quiet(self) -> bool:
         """Whether nothing has come that nobody asked for, as far as only this end can see it."""
-        if self.end is not None and self.end.has_surplus:
+        if self._is_cut or (self.end is not None and self.end.has_surplus):
             return False
         if self.get_extra_info("ssl_object") is None:
             return True

@@ -127,8 +127,6 @@ class Stream(httpcore.NetworkStream):
         call = cast("Call", timeout or self._connecting)
         if not self._is_ready or timeout is None:
             return self._stream.read(max_bytes, call.connecting_s())
-        if self._head is not None:
-            self._flush(b"", call)
         self._is_asking = False
         if self._early is None:
             data = self._stream.read(max_bytes, call.reading_s())

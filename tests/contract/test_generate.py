@@ -228,3 +228,17 @@ def test_a_misspelt_option_is_seen() -> None:
     config["literal_enum"] = True
     config["class_overrides"]["AudioSpeechRequestModelType0"]["classname"] = "Model"
     assert unknown_options(config) == {"literal_enum", "classname"}
+
+
+def test_what_the_emulator_serves_is_made_of_it(tmp_path: Path) -> None:
+    """As JSON, where there is an emulator."""
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    (fresh / "contract.yaml").write_text("openapi: 3.1.0\nx-on: 2026-11-21\n", encoding="utf-8")
+    served = tmp_path / generate.SERVED
+    generate.install(tmp_path, fresh)
+    assert not served.exists()
+    served.parent.mkdir()
+    served.write_text("{}", encoding="utf-8")
+    generate.install(tmp_path, fresh)
+    assert json.loads(served.read_bytes()) == {"openapi": "3.1.0", "x-on": "2026-11-21"}

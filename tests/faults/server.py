@@ -115,6 +115,10 @@ class Peer:
         self.server.closes.release()
         self.is_over = True
 
+    def end_sending(self) -> None:
+        """Say that nothing more will be sent."""
+        self._connection.shutdown(socket.SHUT_WR)
+
     def close(self) -> None:
         """Close the connection, politely."""
         self.is_over = True

@@ -187,6 +187,31 @@ def test_a_child_that_drops_its_parents_stream_does_not_end_it() -> None:
         assert list(streams[0]) == [b"cd"]
 
 
+def test_closing_elsewhere_ends_no_asynchronous_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a forked child does, within this process."""
+
+    async def main() -> None:
+        client = AsyncSpeechClient(KEY, base_url=server.url)
+        stream = client.stream("Hello.", voice="af_heart")
+        assert await anext(stream) == b"ab"
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        await client.aclose()
+        monkeypatch.undo()
+        go_on.set()
+        assert [piece async for piece in stream] == [b"cd"]
+
+    def respond(peer: Peer) -> None:
+        peer.send(BEGUN_STREAM)
+        assert go_on.wait(10)
+        body = event(b"cd") + DONE
+        peer.send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
+
+    go_on = threading.Event()
+    with FaultServer(respond) as server:
+        asyncio.run(main())
+        assert server.saw_close()
+
+
 # --- files ---------------------------------------------------------------------------------------
 
 
@@ -630,6 +655,21 @@ def test_a_large_request_is_sent_whole(
             assert text.encode() in server.requests[0].body
             assert speaker.synthesize().content == SPEECH
             assert server.connections == 1
+
+
+def test_a_connection_that_ends_while_a_large_request_is_sent(connect: Connect) -> None:
+    """Politely, and without an answer; what more is sent is taken by nobody."""
+
+    def end(peer: Peer) -> None:
+        peer.receive()
+        peer.end_sending()
+        peer.pause()
+
+    with FaultServer(GOOD, on_connect=end) as server:
+        error = failure(connect(server.url), APIConnectionError, "Word. " * 2_000_000)
+        assert "Server disconnected" in str(error)
+        assert error.request_sent
+        server.released.set()
 
 
 @pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "tls"])
