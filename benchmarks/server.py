@@ -5,7 +5,8 @@ The first parts of a request's path say what to answer; what follows them is the
     /whole/BYTES/DELAY_MS   a WAV file
     /events/BYTES/COUNT     a stream of so many events, each with so many bytes of audio
     /first/BYTES/LEAD_MS    a stream of one event, its head so many milliseconds ahead of it
-    /paced/BYTES/MS         a stream of ten events, so many milliseconds apart
+    /paced/BYTES/MS         a stream of ten events, so many milliseconds apart; the audio begins
+                            with the time at which the first of them was written
     /stats                  what the server has done since it was asked last
 """
 
@@ -28,11 +29,14 @@ _STREAM_HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nx-request-id: bench\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n"
 )
+_AUDIO = b'"b64": "'
 _END = b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
 _PIECE_BYTES = 256 * 1024
 # After the first event of /first: the client has it in its hands by then.
 _REST_AFTER_S = 0.001
 _PACED_EVENTS = 10
+# The time, in nanoseconds of `time.perf_counter_ns`, in as many bytes as are whole in base64.
+STAMP_BYTES = 12
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 
 
@@ -104,8 +108,8 @@ class Connection(asyncio.Protocol):
                 self._pieces = _stream(int(size), int(number))
                 self._pump()
             elif kind == "paced":
-                self._write(_STREAM_HEAD)
-                self._send_paced(int(size), int(number) / 1000, _PACED_EVENTS)
+                self._write(_STREAM_HEAD + _stamped(_events(int(size), 1)))
+                self._send_paced(int(size), int(number) / 1000, _PACED_EVENTS - 1)
             else:
                 self._send_first(int(size), int(number))
 
@@ -161,7 +165,8 @@ class Connection(asyncio.Protocol):
         if not count:
             self._write(_END)
             return
-        self._write(_events(size, 1))
+        event = _events(size, 1)
+        self._loop.call_later(apart_s, self._write, event)
         self._loop.call_later(apart_s, self._send_paced, size, apart_s, count - 1)
 
     def _write(self, data: bytes) -> None:
@@ -200,6 +205,13 @@ def _events(size: int, count: int) -> bytes:
     fields = {"object": "audio.tts.chunk", "model": "hexgrad/Kokoro-82M", "b64": audio}
     event = b"data: " + json.dumps(fields).encode() + b"\n\n"
     return b"%x\r\n%b\r\n" % (len(event), event) * count
+
+
+def _stamped(event: bytes) -> bytes:
+    """Return an event whose audio begins with the time."""
+    start = event.index(_AUDIO) + len(_AUDIO)
+    stamp = b64encode(time.perf_counter_ns().to_bytes(STAMP_BYTES))
+    return event[:start] + stamp + event[start + len(stamp) :]
 
 
 @functools.cache

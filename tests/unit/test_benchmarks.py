@@ -1,6 +1,9 @@
 """What the benchmarks make of their figures. Nothing is timed here."""
 
 import asyncio
+import json
+import time
+from base64 import b64decode
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -10,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as program
+from benchmarks import server
 from benchmarks.cases import CASES, Bound, Case, Unit
 from benchmarks.emulator import Connection
 from benchmarks.report import Results, Spread, as_markdown, as_text, bound_of, write_page
@@ -328,3 +332,29 @@ def test_the_emulators_client_counts_no_refusal() -> None:
 
     with pytest.raises(RuntimeError, match="404 Not Found"):
         asyncio.run(ask())
+
+
+def test_a_paced_stream_begins_with_the_time() -> None:
+    async def ask() -> list[bytes]:
+        stats = server.Stats()
+        listening = await asyncio.get_running_loop().create_server(
+            lambda: server.Connection(stats), "127.0.0.1", 0
+        )
+        async with listening:
+            reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
+            answers = []
+            for _ in range(2):
+                writer.write(b"POST /paced/96/1/audio/speech HTTP/1.1\r\n\r\n")
+                answers.append(await asyncio.wait_for(reader.readuntil(b"\r\n0\r\n\r\n"), 10))
+            writer.close()
+            await writer.wait_closed()
+        return answers
+
+    began_ns = time.perf_counter_ns()
+    for answer in asyncio.run(ask()):
+        lines = [line for line in answer.split(b"\n") if line.startswith(b"data: {")]
+        first, *others = (b64decode(json.loads(line[6:])["b64"]) for line in lines)
+        sent_ns = int.from_bytes(first[: server.STAMP_BYTES])
+        assert began_ns < sent_ns < time.perf_counter_ns()
+        assert len(others) == 9
+        assert {audio[server.STAMP_BYTES :] for audio in others} == {first[server.STAMP_BYTES :]}
