@@ -81,6 +81,10 @@ class AnswerEnd:
 
     def _size(self, data: bytes, at: int) -> int | None:
         end = data.find(b"\n", at)
+        if 0 <= end <= at + 1:
+            # The line end behind the chunk before.
+            at = end + 1
+            end = data.find(b"\n", at)
         if end < 0:
             return None
         try:
@@ -88,18 +92,11 @@ class AnswerEnd:
         except ValueError:
             size = -1
         if size > 0:
-            self._left = size
-            self._read = self._size_after_data
-        else:
-            self._read = self._trailers if size == 0 else self._ignore
-        return end + 1
-
-    def _size_after_data(self, data: bytes, at: int) -> int | None:
-        """Skip the line end behind a chunk."""
-        end = data.find(b"\n", at)
-        if end < 0:
-            return None
-        self._read = self._size
+            # Most chunks are here whole.
+            after = min(end + 1 + size, len(data))
+            self._left = end + 1 + size - after
+            return after
+        self._read = self._trailers if size == 0 else self._ignore
         return end + 1
 
     def _trailers(self, data: bytes, at: int) -> int | None:
