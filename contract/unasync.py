@@ -3,7 +3,7 @@
 Each module of a folder `_async` becomes a module of the folder `_sync` beside it: `async` and
 `await` go, and a name that has an asynchronous and a synchronous form takes the other one. What
 really differs (sockets, waiting) is not made but written twice, in `facade/_transport/`:
-`network_async.py` and `network_sync.py`, `waiting_async.py` and `waiting_sync.py`.
+`network_async.py` and `network_sync.py`, and so `duplex_*` and `waiting_*`.
 
     python -m contract.unasync           write the modules
     python -m contract.unasync --check   make them elsewhere and compare
@@ -47,6 +47,7 @@ NAMES = {
     "anext": "next",
     "asyncio_detailed": "sync_detailed",
     "handle_async_request": "handle_request",
+    "duplex_async": "duplex_sync",
     "network_async": "network_sync",
     "waiting_async": "waiting_sync",
     "set_async_httpx_client": "set_httpx_client",

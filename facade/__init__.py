@@ -7,11 +7,20 @@ with SpeechClient() as client:
 """
 
 from facade._async.client import AsyncSpeechClient
+from facade._async.realtime import AsyncRealtimeSession, AsyncRealtimeSpeech
 from facade._async.stream import AsyncSpeechStream
-from facade._rules.options import SpeechOptions, StreamOptions, SynthesizeOptions
+from facade._rules.heard import Heard
+from facade._rules.options import (
+    RealtimeOptions,
+    SpeechOptions,
+    StreamOptions,
+    SynthesizeOptions,
+)
 from facade._rules.retry import RetryPolicy
+from facade._rules.speakable import speakable
 from facade._rules.words import WordTiming
 from facade._sync.client import SpeechClient
+from facade._sync.realtime import RealtimeSession, RealtimeSpeech
 from facade._sync.stream import SpeechStream
 from facade._transport.config import Timeouts
 from facade.audio import SpeechAudio, SpeechFile, check_save_path
@@ -46,12 +55,15 @@ __all__ = [
     "APIError",
     "APIStatusError",
     "APITimeoutError",
+    "AsyncRealtimeSession",
+    "AsyncRealtimeSpeech",
     "AsyncSpeechClient",
     "AsyncSpeechStream",
     "AudioFormat",
     "AuthenticationError",
     "BadRequestError",
     "EmptyAudioError",
+    "Heard",
     "InternalServerError",
     "InvalidRequestError",
     "InvalidVoiceMixError",
@@ -60,6 +72,9 @@ __all__ = [
     "PaymentRequiredError",
     "PermissionDeniedError",
     "RateLimitError",
+    "RealtimeOptions",
+    "RealtimeSession",
+    "RealtimeSpeech",
     "RequestTooLargeError",
     "RetryPolicy",
     "SpeechAudio",
@@ -80,4 +95,5 @@ __all__ = [
     "WeightedVoice",
     "WordTiming",
     "check_save_path",
+    "speakable",
 ]

@@ -12,12 +12,15 @@ EXPORTED = [
     "APIError",
     "APIStatusError",
     "APITimeoutError",
+    "AsyncRealtimeSession",
+    "AsyncRealtimeSpeech",
     "AsyncSpeechClient",
     "AsyncSpeechStream",
     "AudioFormat",
     "AuthenticationError",
     "BadRequestError",
     "EmptyAudioError",
+    "Heard",
     "InternalServerError",
     "InvalidRequestError",
     "InvalidVoiceMixError",
@@ -26,6 +29,9 @@ EXPORTED = [
     "PaymentRequiredError",
     "PermissionDeniedError",
     "RateLimitError",
+    "RealtimeOptions",
+    "RealtimeSession",
+    "RealtimeSpeech",
     "RequestTooLargeError",
     "RetryPolicy",
     "SpeechAudio",
@@ -46,6 +52,7 @@ EXPORTED = [
     "WeightedVoice",
     "WordTiming",
     "check_save_path",
+    "speakable",
 ]
 
 

@@ -24,6 +24,7 @@ PURE = (
     "_rules.error_mapping",
     "_rules.retry",
     "_rules.words",
+    "_rules.frames",
     "_rules.audio_events",
     "_rules.sse",
     "_rules.http1",
@@ -48,6 +49,9 @@ ORDER = (
     "_transport.waiting_async",
     "_transport.waiting_sync",
     "_transport.socket_async",
+    "_transport.websocket",
+    "_transport.duplex_async",
+    "_transport.duplex_sync",
     "_transport.network_async",
     "_transport.network_sync",
     *(
@@ -59,7 +63,7 @@ ORDER = (
     *(
         f"{half}.{name}"
         for half in ("_async", "_sync")
-        for name in ("__init__", "reader", "stream", "client")
+        for name in ("__init__", "reader", "stream", "connections", "realtime", "client")
     ),
     "__init__",
     "cli",

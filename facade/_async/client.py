@@ -9,15 +9,19 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, Self, TypeVar, Unpack
+from weakref import WeakSet
 
-from facade._async.reader import AsyncAudioReader
+from facade._async.reader import AsyncAudioReader, AsyncReader
+from facade._async.realtime import AsyncRealtimeSession
 from facade._async.stream import AsyncSpeechStream
 from facade._rules.catalogue import read_voices
 from facade._rules.error_mapping import BODY_LIMIT, failure_in_success, failure_in_voices
-from facade._rules.options import StreamOptions, SynthesizeOptions, takes
+from facade._rules.options import RealtimeOptions, StreamOptions, SynthesizeOptions, takes
+from facade._rules.realtime_settings import RealtimeSettings
 from facade._rules.request import SpeechRequest
 from facade._rules.retry import RetryPolicy
 from facade._transport.call import Call, logger
@@ -118,6 +122,7 @@ class AsyncSpeechClient:
             del base_url, headers, httpx_args
         # Where the connections belong: to one process, or to one event loop.
         self._place = first_place()
+        self._sessions: WeakSet[AsyncRealtimeSession] = WeakSet()
         self._live_voices: dict[str, tuple[float, list[Voice]]] = {}
         self._build(self._config)
 
@@ -233,6 +238,42 @@ class AsyncSpeechClient:
             self._lost_streams,
         )
 
+    @takes(RealtimeOptions)
+    def realtime(
+        self, *, voice: str | Voice | VoiceMix, **options: Unpack[RealtimeOptions]
+    ) -> AsyncRealtimeSession:
+        """Begin a realtime session: text in while it is being written, speech out while it is
+        being spoken.
+
+        The session connects when its `with` (`async with`) block is entered; that is tried again as
+        `synthesize` is. It needs the extra `realtime`, which brings the package `websockets`.
+
+        Args:
+            voice: As for `synthesize`; a turn may have another.
+            **options: Those of `RealtimeOptions`; a turn may have others.
+
+        Returns:
+            The session, whose `speak` begins a turn.
+
+        Raises:
+            InvalidRequestError: An argument is wrong, or the model or a realtime connection would
+                ignore it.
+            ImportError: The extra is not installed.
+        """
+        if find_spec("websockets") is None:
+            raise ImportError(
+                "realtime needs the package 'websockets'; pip install 'together-speech[realtime]'"
+            )
+        self._check_open()
+        settings = RealtimeSettings.build(
+            voice=voice, validate_voices=self._config.validate_voices, **options
+        )
+        session = AsyncRealtimeSession(
+            self._config, settings, self._with_exchange, self._check_voice
+        )
+        self._sessions.add(session)
+        return session
+
     async def list_voices(self, model: str | None = None) -> list[Voice]:
         """Ask the service for its voices.
 
@@ -260,6 +301,8 @@ class AsyncSpeechClient:
         """Close all connections. A closed client cannot be used again."""
         self._is_closed = True
         if self._place in (None, place()):
+            for session in tuple(self._sessions):
+                session.shut()
             await self._close_lost()
             await self._service.aclose()
         else:
@@ -365,6 +408,17 @@ class AsyncSpeechClient:
         call = self._call(is_stream=True)
         return await self._repeat(call, partial(self._read, call, request))
 
+    async def _with_exchange(self, act: "Callable[[AsyncExchange], Awaitable[None]]") -> None:
+        """Call `act` with an exchange, which it may leave open."""
+        self._check_open()
+        call = self._call()
+
+        async def attempt() -> None:
+            exchange = await self._begin(call, is_whole=False)
+            await _guarded(exchange, partial(act, exchange))
+
+        await self._repeat(call, attempt)
+
     async def _check_voice(self, request: SpeechRequest) -> None:
         if self._config.validate_voices and request.needs_live_voices:
             request.check_live_voices(await self._voices_of(request.model))
@@ -397,7 +451,7 @@ class AsyncSpeechClient:
 
         self._service = AsyncService(config)
         self._look_up_lock = Lock()
-        self._lost_streams: deque[AsyncAudioReader] = deque()
+        self._lost_streams: deque[AsyncReader] = deque()
 
     async def _come_home(self) -> None:
         """See that the connections are used where they belong."""

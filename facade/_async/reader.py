@@ -1,9 +1,10 @@
 """Where a stream has its audio from: the bytes of an answer, decoded as they come."""
 
 import itertools
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
 
+from facade._rules.words import WordTiming
 from facade.errors import APIConnectionError, APITimeoutError, SpeechError, StreamInterruptedError
 from facade.formats import AudioFormat
 
@@ -11,6 +12,41 @@ if TYPE_CHECKING:
     from facade._transport._async.exchange import AsyncExchange
 
 CLOSED = "this stream was closed before its end; call stream() again"
+
+
+class AsyncReader(Protocol):
+    """What a stream has its audio from.
+
+    Attributes:
+        words: When each word is spoken, as far as that has come.
+        audio_bytes: Bytes of audio so far.
+        request_id: The answer's `x-request-id`.
+        is_over: Whether nothing more will be read.
+    """
+
+    @property
+    def words(self) -> Sequence[WordTiming]: ...
+
+    @property
+    def audio_bytes(self) -> int: ...
+
+    @property
+    def request_id(self) -> str | None: ...
+
+    @property
+    def is_over(self) -> bool: ...
+
+    async def next(self) -> bytes | None:
+        """Wait for the next samples; return `None` after the last."""
+
+    async def failed(self, error: BaseException, outer: BaseException | None) -> BaseException:
+        """Read no more, since `error` was raised; return what to raise in its place."""
+
+    async def aclose(self) -> None:
+        """Read no more."""
+
+    def hang_up(self) -> None:
+        """Tell the service that nobody listens any more, without a lock and without waiting."""
 
 
 class AsyncAudioReader:
@@ -28,6 +64,21 @@ class AsyncAudioReader:
         self._format = form
         self._has_begun = False
         self._pieces: Iterator[bytes] | None = None
+
+    @property
+    def words(self) -> Sequence[WordTiming]:
+        """See `AsyncReader`."""
+        return self.decoder.words
+
+    @property
+    def audio_bytes(self) -> int:
+        """See `AsyncReader`."""
+        return self.decoder.audio_bytes
+
+    @property
+    def request_id(self) -> str | None:
+        """See `AsyncReader`."""
+        return self.exchange.call.shown("x-request-id")
 
     async def begin(self) -> None:
         """Wait for the first audio, so that a failure before it can still be repeated."""
@@ -92,6 +143,10 @@ class AsyncAudioReader:
         self.is_over = True
         self._pieces = None
         await self.exchange.aclose()
+
+    def hang_up(self) -> None:
+        """See `AsyncReader`."""
+        self.exchange.hang_up()
 
     def _decoded(self, chunk: bytes | None) -> Iterator[bytes]:
         return self.decoder.finish() if chunk is None else self.decoder.feed(chunk)

@@ -119,14 +119,6 @@ _OBJECT = msgspec.json.Decoder(dict[str, Any])
 _WORD_LISTS = msgspec.json.Decoder(_WordLists)
 
 
-def whole_frames(audio: bytes, rest: bytes, frame_bytes: int) -> tuple[bytes, bytes]:
-    """Return what is whole samples of `rest` and `audio` behind it, and what is left over."""
-    if rest:
-        audio = rest + audio
-    left = len(audio) % frame_bytes
-    return (audio[:-left], audio[-left:]) if left else (audio, b"")
-
-
 def read_object(data: bytes) -> dict[str, Any]:
     """Return the whole of an event, as far as it can be read."""
     return _OBJECT.decode(data.decode(errors="replace"))

@@ -72,8 +72,22 @@ class StreamOptions(SpeechOptions, total=False):
     alignment: Alignment | None
 
 
+class RealtimeOptions(StreamOptions, total=False):
+    """The options of a realtime session, or of one turn of it: those of `StreamOptions`, and this.
+
+    `alignment` is `"word"` unless another is given, since what was heard of a turn is known by it.
+    `response_encoding` is always `"pcm_s16le"` (text-to-speech guide).
+
+    Attributes:
+        max_partial_length: How many characters of a text without an end the service gathers before
+            it speaks them, from 1; its default is 250 (API reference of the WebSocket).
+    """
+
+    max_partial_length: int | None
+
+
 class AnyOptions(SynthesizeOptions, StreamOptions, total=False):
-    """All options that there are."""
+    """All options of a request."""
 
 
 def takes(options: type) -> Callable[[_Method], _Method]:

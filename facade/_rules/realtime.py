@@ -53,14 +53,13 @@ from facade._rules.error_mapping import (
     speaks_of_error,
 )
 from facade._rules.heard import Heard
-from facade._rules.realtime_settings import RealtimeSettings
-from facade._rules.request import check_characters
+from facade._rules.realtime_settings import RealtimeLimits, RealtimeSettings
+from facade._rules.request import check_token
 from facade._rules.sse import MAX_EVENT_BYTES
 from facade._rules.text_gathering import TextGatherer
 from facade._rules.utterance import Ending, Utterance
 from facade.errors import (
     APITimeoutError,
-    InvalidRequestError,
     MalformedStreamError,
     SpeechError,
     StreamInterruptedError,
@@ -86,33 +85,6 @@ _CLOSE_CODES = {
     1013: "try again later",
     4503: "no healthy workers",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RealtimeLimits:
-    """How long a session waits, in seconds.
-
-    Attributes:
-        first_audio_s: From the end of an utterance's text to its first audio.
-        read_s: Between two events of it, after the end of its text.
-        total_s: From the end of its text to the end of its audio.
-        hold_s: How long a letter is held so that a word goes out whole.
-        settle_s: How long nothing more comes after all that an end has, before it is one.
-        quiet_s: How long nothing more comes before an utterance is at its end as a last resort.
-        untimed_s: The same where timings come, and the last words have none.
-        rest_s: How long an id that may still be spoken for is not used again.
-        contexts: How many contexts a connection may have (guide: 100).
-    """
-
-    first_audio_s: float = 60.0
-    read_s: float = 120.0
-    total_s: float = 600.0
-    hold_s: float = 0.03
-    settle_s: float = 1.0
-    quiet_s: float = 3.0
-    untimed_s: float = 10.0
-    rest_s: float = 60.0
-    contexts: int = 100
 
 
 class LostUtterances(NamedTuple):
@@ -283,11 +255,7 @@ class Session:
         Raises:
             InvalidRequestError: It is no string, or has what cannot be sent.
         """
-        if not isinstance(token, str):
-            raise InvalidRequestError(
-                f"must be a string, or strings, not {type(token).__name__}", param="text"
-            )
-        check_characters("text", token)
+        check_token(token)
         if utterance.is_over:
             return
         utterance.add_text(token)
@@ -345,6 +313,11 @@ class Session:
 
     # --- the connection --------------------------------------------------------------------------
 
+    @property
+    def unsent(self) -> int:
+        """How many frames `frames_to_send` would give."""
+        return len(self._outgoing)
+
     def frames_to_send(self, now: float) -> list[str]:
         """Give the text frames that are to be sent now, in order."""
         frames = []
@@ -376,6 +349,15 @@ class Session:
         if audio is not msgspec.UNSET:
             return self._take_audio(fields, audio, now)
         return self._take(fields, data, now)
+
+    def unreadable(self, how: str, now: float) -> list[Utterance]:
+        """Say that something came that is no event, and that the connection ends with it.
+
+        Returns:
+            The utterances of which there is news: all of them have failed.
+        """
+        self._event_number += 1
+        return self._fail_all(lambda heard: self._malformed(how, heard), now)
 
     def tick(self, now: float) -> list[Utterance]:
         """Do what is due: send held text, end what is whole, fail what is late.
@@ -438,7 +420,7 @@ class Session:
                 del self._speaking[utterance]
                 lost.unspoken.append(utterance)
                 continue
-            error = self._interrupted(why, utterance)
+            error = self.interrupted(why, utterance)
             error.__cause__ = cause
             self._end(context, "failed", now, error)
             lost.failed.append(utterance)
@@ -529,7 +511,7 @@ class Session:
                 self._end(context, "failed", now, self._malformed(how, utterance))
         else:
             why = "the service cancelled the utterance"
-            self._end(context, "failed", now, self._interrupted(why, utterance))
+            self._end(context, "failed", now, self.interrupted(why, utterance))
         self._judge(context, now)
         return [utterance]
 
@@ -770,7 +752,8 @@ class Session:
             **self._ids(),
         )
 
-    def _interrupted(self, why: str, utterance: Utterance) -> StreamInterruptedError:
+    def interrupted(self, why: str, utterance: Utterance) -> StreamInterruptedError:
+        """Return the exception for an utterance that something has ended before its end."""
         return StreamInterruptedError(why, bytes_received=utterance.audio_bytes, **self._ids())
 
     def _ids(self) -> dict[str, Any]:

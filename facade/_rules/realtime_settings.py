@@ -6,14 +6,13 @@ three points: the audio is always `pcm_s16le` without a header, at 24000 Hz unle
 a `tts_session.updated` (guide). That `extra_params` stand in the query as JSON is assumed.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 from urllib.parse import quote, urlencode
 
-import msgspec
-
-from facade._rules.options import StreamOptions
+from facade._rules.options import RealtimeOptions, StreamOptions
 from facade._rules.request import SpeechRequest
 from facade.errors import InvalidRequestError
 from facade.formats import AudioFormat, Encoding
@@ -23,6 +22,33 @@ _RATE_HZ = 24000
 _ENCODING: Encoding = "pcm_s16le"
 # Fields of a streamed request that a realtime connection does not have.
 _ELSEWHERE = ("input", "stream", "response_format", "response_encoding")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RealtimeLimits:
+    """How long a session waits, in seconds.
+
+    Attributes:
+        first_audio_s: From the end of an utterance's text to its first audio.
+        read_s: Between two events of it, after the end of its text.
+        total_s: From the end of its text to the end of its audio.
+        hold_s: How long a letter is held so that a word goes out whole.
+        settle_s: How long nothing more comes after all that an end has, before it is one.
+        quiet_s: How long nothing more comes before an utterance is at its end as a last resort.
+        untimed_s: The same where timings come, and the last words have none.
+        rest_s: How long an id that may still be spoken for is not used again.
+        contexts: How many contexts a connection may have (guide: 100).
+    """
+
+    first_audio_s: float = 60.0
+    read_s: float = 120.0
+    total_s: float = 600.0
+    hold_s: float = 0.03
+    settle_s: float = 1.0
+    quiet_s: float = 3.0
+    untimed_s: float = 10.0
+    rest_s: float = 60.0
+    contexts: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +73,7 @@ class RealtimeSettings:
         *,
         voice: str | Voice | VoiceMix,
         validate_voices: bool,
-        **options: Unpack[StreamOptions],
+        **options: Unpack[RealtimeOptions],
     ) -> "RealtimeSettings":
         """Check everything that can be checked without a network.
 
@@ -66,8 +92,19 @@ class RealtimeSettings:
                 f"({options['response_encoding']!r} was given)",
                 param="response_encoding",
             )
+        given = {"voice": voice, "validate_voices": validate_voices, **options}
+        partial_length = options.pop("max_partial_length", None)
+        if partial_length is not None and (type(partial_length) is not int or partial_length < 1):
+            raise InvalidRequestError(
+                f"must be a number of characters from 1, not {partial_length!r}",
+                param="max_partial_length",
+            )
         request = SpeechRequest.build(
-            "-", voice=voice, validate_voices=validate_voices, stream=True, **options
+            "-",
+            voice=voice,
+            validate_voices=validate_voices,
+            stream=True,
+            **cast("StreamOptions", options),
         )
         fields: dict[str, Any] = {
             "model": request.model,
@@ -80,13 +117,15 @@ class RealtimeSettings:
             extra_params = fields.get("extra_params", {})
             fields["extra_params"] = {**extra_params, "pronunciation_dict": [*pronunciations]}
         fields = {name: value for name, value in fields.items() if name not in _ELSEWHERE}
+        if partial_length is not None:
+            fields["max_partial_length"] = partial_length
         known = request.known_model.sample_rate_hz if request.known_model else None
         rate_hz = known or request.options.get("sample_rate") or _RATE_HZ
         return cls(
             fields=fields,
             format=AudioFormat("raw", _ENCODING, rate_hz, 1),
             request=request,
-            _given={"voice": voice, "validate_voices": validate_voices, **options},
+            _given=given,
         )
 
     def for_turn(self, **given: Any) -> "RealtimeSettings":
@@ -117,4 +156,6 @@ class RealtimeSettings:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -250,6 +250,19 @@ def check_characters(param: str, text: str) -> None:
         ) from error
 
 
+def check_token(token: object) -> None:
+    """Check a token of a text.
+
+    Raises:
+        InvalidRequestError: It is no string, or has what cannot be sent.
+    """
+    if not isinstance(token, str):
+        raise InvalidRequestError(
+            f"must be a string, or strings, not {type(token).__name__}", param="text"
+        )
+    check_characters("text", token)
+
+
 def _voice(
     voice: str | Voice | VoiceMix, model: str, known: Model | None, *, validate: bool
 ) -> str:

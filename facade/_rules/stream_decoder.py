@@ -21,7 +21,6 @@ from facade._rules.audio_events import (
     read_object,
     read_whole_event,
     read_words,
-    whole_frames,
 )
 from facade._rules.error_mapping import (
     BODY_LIMIT,
@@ -32,6 +31,7 @@ from facade._rules.error_mapping import (
     is_name_of_error,
     speaks_of_error,
 )
+from facade._rules.frames import whole_frames
 from facade._rules.sse import Event, OversizedEventError, SSEDecoder, begins_stream
 from facade._rules.words import WordTiming
 from facade.errors import MalformedStreamError, SpeechError, StreamInterruptedError

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from facade._rules.audio_events import whole_frames
+from facade._rules.frames import whole_frames
 from facade._rules.heard import CHARACTERS_PER_S, Heard, heard_of, reaches_end
 from facade._rules.realtime_settings import RealtimeSettings
 from facade._rules.words import WordTiming

@@ -10,16 +10,20 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, Self, TypeVar, Unpack
+from weakref import WeakSet
 
 from facade._rules.catalogue import read_voices
 from facade._rules.error_mapping import BODY_LIMIT, failure_in_success, failure_in_voices
-from facade._rules.options import StreamOptions, SynthesizeOptions, takes
+from facade._rules.options import RealtimeOptions, StreamOptions, SynthesizeOptions, takes
+from facade._rules.realtime_settings import RealtimeSettings
 from facade._rules.request import SpeechRequest
 from facade._rules.retry import RetryPolicy
-from facade._sync.reader import AudioReader
+from facade._sync.reader import AudioReader, Reader
+from facade._sync.realtime import RealtimeSession
 from facade._sync.stream import SpeechStream
 from facade._transport.call import Call, logger
 from facade._transport.config import DEFAULT_MAX_AUDIO_BYTES, Config, Timeouts, secret
@@ -119,6 +123,7 @@ class SpeechClient:
             del base_url, headers, httpx_args
         # Where the connections belong: to one process, or to one event loop.
         self._place = first_place()
+        self._sessions: WeakSet[RealtimeSession] = WeakSet()
         self._live_voices: dict[str, tuple[float, list[Voice]]] = {}
         self._build(self._config)
 
@@ -234,6 +239,40 @@ class SpeechClient:
             self._lost_streams,
         )
 
+    @takes(RealtimeOptions)
+    def realtime(
+        self, *, voice: str | Voice | VoiceMix, **options: Unpack[RealtimeOptions]
+    ) -> RealtimeSession:
+        """Begin a realtime session: text in while it is being written, speech out while it is
+        being spoken.
+
+        The session connects when its `with` (`with`) block is entered; that is tried again as
+        `synthesize` is. It needs the extra `realtime`, which brings the package `websockets`.
+
+        Args:
+            voice: As for `synthesize`; a turn may have another.
+            **options: Those of `RealtimeOptions`; a turn may have others.
+
+        Returns:
+            The session, whose `speak` begins a turn.
+
+        Raises:
+            InvalidRequestError: An argument is wrong, or the model or a realtime connection would
+                ignore it.
+            ImportError: The extra is not installed.
+        """
+        if find_spec("websockets") is None:
+            raise ImportError(
+                "realtime needs the package 'websockets'; pip install 'together-speech[realtime]'"
+            )
+        self._check_open()
+        settings = RealtimeSettings.build(
+            voice=voice, validate_voices=self._config.validate_voices, **options
+        )
+        session = RealtimeSession(self._config, settings, self._with_exchange, self._check_voice)
+        self._sessions.add(session)
+        return session
+
     def list_voices(self, model: str | None = None) -> list[Voice]:
         """Ask the service for its voices.
 
@@ -261,6 +300,8 @@ class SpeechClient:
         """Close all connections. A closed client cannot be used again."""
         self._is_closed = True
         if self._place in (None, place()):
+            for session in tuple(self._sessions):
+                session.shut()
             self._close_lost()
             self._service.close()
         else:
@@ -366,6 +407,17 @@ class SpeechClient:
         call = self._call(is_stream=True)
         return self._repeat(call, partial(self._read, call, request))
 
+    def _with_exchange(self, act: "Callable[[Exchange], None]") -> None:
+        """Call `act` with an exchange, which it may leave open."""
+        self._check_open()
+        call = self._call()
+
+        def attempt() -> None:
+            exchange = self._begin(call, is_whole=False)
+            _guarded(exchange, partial(act, exchange))
+
+        self._repeat(call, attempt)
+
     def _check_voice(self, request: SpeechRequest) -> None:
         if self._config.validate_voices and request.needs_live_voices:
             request.check_live_voices(self._voices_of(request.model))
@@ -398,7 +450,7 @@ class SpeechClient:
 
         self._service = Service(config)
         self._look_up_lock = Lock()
-        self._lost_streams: deque[AudioReader] = deque()
+        self._lost_streams: deque[Reader] = deque()
 
     def _come_home(self) -> None:
         """See that the connections are used where they belong."""

@@ -2,9 +2,10 @@
 """Where a stream has its audio from: the bytes of an answer, decoded as they come."""
 
 import itertools
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
 
+from facade._rules.words import WordTiming
 from facade.errors import APIConnectionError, APITimeoutError, SpeechError, StreamInterruptedError
 from facade.formats import AudioFormat
 
@@ -12,6 +13,41 @@ if TYPE_CHECKING:
     from facade._transport._sync.exchange import Exchange
 
 CLOSED = "this stream was closed before its end; call stream() again"
+
+
+class Reader(Protocol):
+    """What a stream has its audio from.
+
+    Attributes:
+        words: When each word is spoken, as far as that has come.
+        audio_bytes: Bytes of audio so far.
+        request_id: The answer's `x-request-id`.
+        is_over: Whether nothing more will be read.
+    """
+
+    @property
+    def words(self) -> Sequence[WordTiming]: ...
+
+    @property
+    def audio_bytes(self) -> int: ...
+
+    @property
+    def request_id(self) -> str | None: ...
+
+    @property
+    def is_over(self) -> bool: ...
+
+    def next(self) -> bytes | None:
+        """Wait for the next samples; return `None` after the last."""
+
+    def failed(self, error: BaseException, outer: BaseException | None) -> BaseException:
+        """Read no more, since `error` was raised; return what to raise in its place."""
+
+    def close(self) -> None:
+        """Read no more."""
+
+    def hang_up(self) -> None:
+        """Tell the service that nobody listens any more, without a lock and without waiting."""
 
 
 class AudioReader:
@@ -29,6 +65,21 @@ class AudioReader:
         self._format = form
         self._has_begun = False
         self._pieces: Iterator[bytes] | None = None
+
+    @property
+    def words(self) -> Sequence[WordTiming]:
+        """See `Reader`."""
+        return self.decoder.words
+
+    @property
+    def audio_bytes(self) -> int:
+        """See `Reader`."""
+        return self.decoder.audio_bytes
+
+    @property
+    def request_id(self) -> str | None:
+        """See `Reader`."""
+        return self.exchange.call.shown("x-request-id")
 
     def begin(self) -> None:
         """Wait for the first audio, so that a failure before it can still be repeated."""
@@ -93,6 +144,10 @@ class AudioReader:
         self.is_over = True
         self._pieces = None
         self.exchange.close()
+
+    def hang_up(self) -> None:
+        """See `Reader`."""
+        self.exchange.hang_up()
 
     def _decoded(self, chunk: bytes | None) -> Iterator[bytes]:
         return self.decoder.finish() if chunk is None else self.decoder.feed(chunk)

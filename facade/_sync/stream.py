@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from facade._rules.words import WordTiming
-from facade._sync.reader import AudioReader
+from facade._sync.reader import Reader
 from facade.audio import (
     SpeechAudio,
     atomic_file,
@@ -40,16 +40,16 @@ class SpeechStream:
 
     def __init__(
         self,
-        open_reader: Callable[[], AudioReader],
+        open_reader: Callable[[], Reader],
         form: AudioFormat,
         max_audio_bytes: int,
-        lost: deque[AudioReader],
+        lost: deque[Reader],
     ) -> None:
         self._open_reader = open_reader
         self._format = form
         self._max_audio_bytes = max_audio_bytes
         self._lost = lost
-        self._reader: AudioReader | None = None
+        self._reader: Reader | None = None
         self._use = ""
 
     @property
@@ -60,12 +60,12 @@ class SpeechStream:
     @property
     def words(self) -> Sequence[WordTiming]:
         """When each word is spoken, as far as that has come; it comes with `alignment="word"`."""
-        return self._reader.decoder.words if self._reader else ()
+        return self._reader.words if self._reader else ()
 
     @property
     def bytes_received(self) -> int:
         """Bytes of audio so far."""
-        return self._reader.decoder.audio_bytes if self._reader else 0
+        return self._reader.audio_bytes if self._reader else 0
 
     @property
     def duration_s(self) -> float | None:
@@ -75,7 +75,7 @@ class SpeechStream:
     @property
     def request_id(self) -> str | None:
         """The answer's `x-request-id`, for questions to the service's support."""
-        return self._reader.exchange.call.shown("x-request-id") if self._reader else None
+        return self._reader.request_id if self._reader else None
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the audio to a file as it comes, in constant memory.
@@ -205,13 +205,13 @@ class SpeechStream:
         # that thread holds a lock of the pool's. The client closes it at its next call.
         reader = getattr(self, "_reader", None)
         if reader is not None and not reader.is_over:
-            reader.exchange.hang_up()
+            reader.hang_up()
             self._lost.append(reader)
             # What a web framework was handed, it drops when its client has gone.
             if self._use != _AS_WAV:
                 warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
 
-    def _opened(self) -> AudioReader:
+    def _opened(self) -> Reader:
         if self._reader is None:
             if self._use == "closed":
                 self._take("opened")

@@ -71,7 +71,7 @@ def translate(
 ) -> APIConnectionError:
     """Return the exception of ours for one of a transport's."""
     where = config.address
-    reason = redact(_reason(error), config.key)
+    reason = redact(reason_of(error), config.key)
     sent = call.request_sent and not isinstance(error, _NOTHING_SENT)
     refused = _is_refused_stream(error)
     facts = facts_of(call) | {"request_sent": sent and not refused}
@@ -160,7 +160,7 @@ def _redacted(fact: Any, key: str) -> Any:
     return fact
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """Return what an exception says: that of the system underneath, where it says more."""
     for seen in _chain(error, None):
         if isinstance(seen, ClosedError):

@@ -20,7 +20,13 @@ from anyio.streams.tls import TLSAttribute, TLSStream
 
 from facade._rules.http1 import AnswerEnd
 from facade._transport.call import Call
+from facade._transport.duplex_async import Duplex
 from facade._transport.socket_async import Socket, connect
+
+# The name by which our end of a connection is found beneath what httpcore puts on it.
+_OUR_END = "together_speech.our_end"
+# In place of a call: give what has come already, and wait for nothing.
+_NO_WAIT: Any = object()
 
 # What is sent at once; of more than this, an answer may come before the end.
 _PIECE = 64 * 1024
@@ -95,6 +101,8 @@ class Stream(httpcore.AsyncNetworkStream):
         self.end: AnswerEnd | None = None
 
     async def read(self, max_bytes: int, timeout: Any = None) -> bytes:  # noqa: ASYNC109
+        if timeout is _NO_WAIT:
+            return b""
         call = cast("Call", timeout or self._connecting)
         if not self._is_ready or timeout is None:
             return await self._receive(max_bytes, call.connecting_s())
@@ -234,7 +242,13 @@ class Stream(httpcore.AsyncNetworkStream):
         if self._process == os.getpid():
             await self._stream.aclose()
 
+    def duplex(self, early: bytes) -> Duplex:
+        """Let both sides speak whenever they want to; `early` is what has come already."""
+        return Duplex(self._stream, self._socket, early)
+
     def get_extra_info(self, info: str) -> Any:
+        if info == _OUR_END:
+            return self
         if info == "is_readable":
             return self._socket.is_readable
         wanted = TLSAttribute.ssl_object if info == "ssl_object" else SocketAttribute.raw_socket
@@ -243,4 +257,10 @@ class Stream(httpcore.AsyncNetworkStream):
 
 def our_end(response: httpcore.Response) -> Stream:
     """Return our end of the connection that an answer comes over."""
-    return cast("Stream", response.extensions["network_stream"])
+    return cast("Stream", response.extensions["network_stream"].get_extra_info(_OUR_END))
+
+
+async def upgraded(response: httpcore.Response) -> Duplex:
+    """Return the connection of an answer with which another protocol begins."""
+    early = await response.extensions["network_stream"].read(_PIECE, _NO_WAIT)
+    return our_end(response).duplex(early)

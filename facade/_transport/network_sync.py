@@ -18,6 +18,12 @@ import httpcore
 
 from facade._rules.http1 import AnswerEnd
 from facade._transport.call import Call
+from facade._transport.duplex_sync import Duplex
+
+# The name by which our end of a connection is found beneath what httpcore puts on it.
+_OUR_END = "together_speech.our_end"
+# In place of a call: give what has come already, and wait for nothing.
+_NO_WAIT: Any = object()
 
 # What is sent at once; of more than this, an answer may come before the end.
 _PIECE = 64 * 1024
@@ -124,6 +130,8 @@ class Stream(httpcore.NetworkStream):
         self.end: AnswerEnd | None = None
 
     def read(self, max_bytes: int, timeout: Any = None) -> bytes:
+        if timeout is _NO_WAIT:
+            return b""
         call = cast("Call", timeout or self._connecting)
         if not self._is_ready or timeout is None:
             return self._stream.read(max_bytes, call.connecting_s())
@@ -221,9 +229,19 @@ class Stream(httpcore.NetworkStream):
         self._stream.close()
 
     def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
+        return self if info == _OUR_END else self._stream.get_extra_info(info)
+
+    def duplex(self, early: bytes) -> Duplex:
+        """Let both sides speak whenever they want to; `early` is what has come already."""
+        return Duplex(self._stream, early)
 
 
 def our_end(response: httpcore.Response) -> Stream:
     """Return our end of the connection that an answer comes over."""
-    return cast("Stream", response.extensions["network_stream"])
+    return cast("Stream", response.extensions["network_stream"].get_extra_info(_OUR_END))
+
+
+def upgraded(response: httpcore.Response) -> Duplex:
+    """Return the connection of an answer with which another protocol begins."""
+    early = response.extensions["network_stream"].read(_PIECE, _NO_WAIT)
+    return our_end(response).duplex(early)

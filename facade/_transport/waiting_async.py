@@ -3,8 +3,20 @@
 This is written twice because it differs: a task waits in its event loop, a thread in the system.
 """
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+import math
+import time
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+)
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, TypeAlias
 
 import anyio
 import httpx
@@ -17,6 +29,13 @@ from facade.errors import SpeechError
 
 Lock = anyio.Lock
 sleep = anyio.sleep
+
+# What guards a step that waits for nothing: tasks take turns by themselves.
+Mutex = nullcontext
+
+Tokens: TypeAlias = Iterable[str] | AsyncIterable[str]
+"""A text in pieces, as they come."""
+ITERABLE = (Iterable, AsyncIterable)
 
 
 def first_place() -> object:
@@ -86,3 +105,87 @@ def limit(call: Call) -> Iterator[None]:
 def shielded() -> AbstractContextManager[object]:
     """Do what must be done even where the task is cancelled."""
     return anyio.CancelScope(shield=True)
+
+
+class Signal:
+    """Wakes who waits for something to change."""
+
+    def __init__(self, mutex: object) -> None:
+        """Make one.
+
+        Args:
+            mutex: What is held by who waits and who notifies.
+        """
+        self._event: anyio.Event | None = None
+
+    def notify(self) -> None:
+        """Wake all."""
+        event, self._event = self._event, None
+        if event is not None:
+            event.set()
+
+    async def wait(self, until: float = math.inf) -> None:
+        """Wait to be woken, or until a time, as `time.monotonic()` tells time."""
+        if self._event is None:
+            self._event = anyio.Event()
+        event = self._event
+        if until == math.inf:
+            await event.wait()
+        else:
+            with anyio.move_on_after(until - time.monotonic()):
+                await event.wait()
+
+
+class Background:
+    """What goes on beside the application: tasks."""
+
+    async def begin(self) -> None:
+        """Begin, in the task that will close this."""
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+
+    def start(
+        self, act: Callable[..., Awaitable[None]], *arguments: Any, is_awaited: bool = True
+    ) -> Callable[[], None]:
+        """Let `act` go on, which raises nothing.
+
+        Args:
+            act: What to do.
+            arguments: Those of `act`.
+            is_awaited: Whether its end is waited for where it cannot be ended: a task can.
+
+        Returns:
+            What ends it.
+        """
+        scope = anyio.CancelScope()
+
+        async def run() -> None:
+            with scope:
+                await act(*arguments)
+
+        self._tasks.start_soon(run)
+        return scope.cancel
+
+    async def aclose(self) -> None:
+        """End all that still goes on."""
+        self._tasks.cancel_scope.cancel()
+        await self._tasks.__aexit__(None, None, None)
+
+
+def iterate(tokens: Tokens) -> AsyncIterator[str]:
+    """Give the tokens of a text, whatever kind of iterable they come from."""
+    return aiter(tokens) if isinstance(tokens, AsyncIterable) else _each(tokens)
+
+
+async def _each(tokens: Iterable[str]) -> AsyncIterator[str]:
+    for token in tokens:
+        yield token
+        await checkpoint()
+
+
+async def end(tokens: Tokens) -> None:
+    """Let a generator know that nobody wants more of it."""
+    if isinstance(tokens, AsyncGenerator):
+        await tokens.aclose()
+    elif isinstance(tokens, Generator):
+        tokens.close()

@@ -3,10 +3,14 @@
 This is written twice because it differs: a thread waits in the system, a task in its event loop.
 """
 
+import math
 import os
 import threading
 import time
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import copy_context
+from typing import Any, TypeAlias
 
 import httpx
 
@@ -16,6 +20,16 @@ from facade.errors import SpeechError
 
 Lock = threading.Lock
 sleep = time.sleep
+
+# What guards a step that waits for nothing.
+Mutex = threading.RLock
+
+Tokens: TypeAlias = Iterable[str]
+"""A text in pieces, as they come."""
+ITERABLE = (Iterable,)
+
+# What a thread of ours takes at most to see that it is over.
+_JOIN_S = 5.0
 
 
 def first_place() -> object:
@@ -78,3 +92,76 @@ def checkpoint() -> None:
 def shielded() -> AbstractContextManager[object]:
     """Give nothing: threads are not cancelled."""
     return nullcontext()
+
+
+class Signal:
+    """Wakes who waits for something to change."""
+
+    def __init__(self, mutex: Any) -> None:
+        """Make one.
+
+        Args:
+            mutex: What is held by who waits and who notifies.
+        """
+        self._condition = threading.Condition(mutex)
+
+    def notify(self) -> None:
+        """Wake all."""
+        self._condition.notify_all()
+
+    def wait(self, until: float = math.inf) -> None:
+        """Wait to be woken, or until a time, as `time.monotonic()` tells time."""
+        self._condition.wait(None if until == math.inf else max(0.0, until - time.monotonic()))
+
+
+class Background:
+    """What goes on beside the application: threads."""
+
+    def begin(self) -> None:
+        """Begin."""
+        self._threads: set[threading.Thread] = set()
+
+    def start(
+        self, act: Callable[..., None], *arguments: Any, is_awaited: bool = True
+    ) -> Callable[[], None]:
+        """Let `act` go on, which raises nothing.
+
+        Args:
+            act: What to do.
+            arguments: Those of `act`.
+            is_awaited: Whether `close` waits for its end.
+
+        Returns:
+            What would end it. A thread cannot be ended: it sees by itself that it is over.
+        """
+        context = copy_context()
+
+        def run() -> None:
+            try:
+                context.run(act, *arguments)
+            finally:
+                self._threads.discard(thread)
+
+        thread = threading.Thread(target=run, name=f"facade {act.__name__}", daemon=True)
+        if is_awaited:
+            self._threads.add(thread)
+        thread.start()
+        return lambda: None
+
+    def close(self) -> None:
+        """Wait for what still goes on."""
+        until = time.monotonic() + _JOIN_S
+        for thread in tuple(self._threads):
+            if thread is not threading.current_thread():
+                thread.join(max(0.0, until - time.monotonic()))
+
+
+def iterate(tokens: Tokens) -> Iterator[str]:
+    """Give the tokens of a text."""
+    return iter(tokens)
+
+
+def end(tokens: Tokens) -> None:
+    """Let a generator know that nobody wants more of it."""
+    if isinstance(tokens, Generator):
+        tokens.close()

@@ -26,8 +26,8 @@ from facade import (
     StreamInterruptedError,
     VoiceMix,
 )
-from facade._rules.realtime import RealtimeLimits, Session, close_reason
-from facade._rules.realtime_settings import RealtimeSettings
+from facade._rules.realtime import Session, close_reason
+from facade._rules.realtime_settings import RealtimeLimits, RealtimeSettings
 from facade._rules.text_gathering import LONGEST_PIECE, TextGatherer
 from facade._rules.utterance import Utterance
 from tests.strategies import json_values, objects_with

@@ -16,15 +16,16 @@ import httpcore
 import httpx
 
 from facade._transport.call import Call, logger
+from facade._transport.duplex_async import Duplex
 from facade._transport.exceptions import ClosedError
-from facade._transport.network_async import Backend, Stream, our_end
+from facade._transport.network_async import Backend, Stream, our_end, upgraded
 from facade._transport.route import Route
 from facade._transport.waiting_async import Slots, limit, shielded
 
 _CLOSED = "the client has been closed"
 # A connection that was being closed as a request set out has ended by then; one that ends later may
 # have ended on the request's account.
-_RACE_S = 1.0
+RACE_S = 1.0
 
 _T = TypeVar("_T")
 
@@ -37,9 +38,10 @@ class AsyncAnswer:
         headers: Its headers, as they came.
         body: Its body, piece by piece.
         connection: Our end of its connection, where there is one of ours.
+        duplex: The connection, where another protocol begins on it.
     """
 
-    __slots__ = ("_close", "body", "connection", "headers", "status")
+    __slots__ = ("_close", "body", "connection", "duplex", "headers", "status")
 
     def __init__(
         self,
@@ -48,7 +50,9 @@ class AsyncAnswer:
         body: AsyncIterator[bytes],
         connection: Stream | None,
         close: Callable[[], Any],
+        duplex: Duplex | None = None,
     ) -> None:
+        self.duplex = duplex
         self.status = status
         self.headers = headers
         self.body = body
@@ -87,7 +91,7 @@ class AsyncPool:
         try:
             kept = await self._take()
             if kept is not None:
-                race_until = time.monotonic() + _RACE_S
+                race_until = time.monotonic() + RACE_S
                 try:
                     return await self._send(kept, call, request)
                 except (httpcore.NetworkError, httpcore.RemoteProtocolError):
@@ -95,6 +99,17 @@ class AsyncPool:
                         raise
                     call.request_sent = False
                     logger.info("the service closed the connection just then; using a new one")
+            return await self._send(self._connect(), call, request)
+        except BaseException:
+            self._slots.release()
+            raise
+
+    async def upgrade(self, call: Call, request: httpcore.Request) -> AsyncAnswer:
+        """Ask for another protocol on a new connection, which is used for nothing else."""
+        await self._slots.acquire(call)
+        try:
+            if self.is_closed:
+                raise ClosedError(_CLOSED)
             return await self._send(self._connect(), call, request)
         except BaseException:
             self._slots.release()
@@ -117,6 +132,7 @@ class AsyncPool:
                 # If it was being connected then, only this finds its connection.
                 await response.aclose()
                 raise ClosedError(_CLOSED)
+            duplex = await upgraded(response) if response.status == 101 else None
         except BaseException:
             await self._discard(connection)
             raise
@@ -132,7 +148,7 @@ class AsyncPool:
             finally:
                 self._slots.release()
 
-        return AsyncAnswer(response.status, response.headers, body, stream, close)
+        return AsyncAnswer(response.status, response.headers, body, stream, close, duplex)
 
     def _connect(self) -> httpcore.AsyncConnectionInterface:
         connection = self._factory.create_connection(self._origin)

@@ -3,7 +3,9 @@
 
 import json as json_format
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 
 import httpcore
@@ -19,10 +21,12 @@ from facade._transport._sync.pool import (
 from facade._transport.body import Body
 from facade._transport.call import Call
 from facade._transport.config import Config
-from facade._transport.exceptions import ClosedError, ours
+from facade._transport.duplex_sync import Duplex
+from facade._transport.exceptions import ClosedError, facts_of, ours
 from facade._transport.logs import forget, keep_out_of_logs
 from facade._transport.route import route
 from facade._transport.waiting_sync import checkpoint, shielded
+from facade.errors import APIConnectionError, InvalidRequestError
 
 # Seconds that the body of a failure is waited for: the status alone says most of it.
 FAILURE_BODY_S = 5.0
@@ -64,6 +68,7 @@ class Service:
             *config.headers.items(),
         ]
         self._core_headers = [(name.encode(), value.encode()) for name, value in self._headers]
+        self._upgrades: Pool | None = None
         self._urls: dict[str, httpcore.URL] = {}
         self._transport: _Transport
         if self._route.transport is not None:
@@ -123,8 +128,42 @@ class Service:
                 content=content,
                 extensions={"timeout": call.httpcore_timeouts()},
             )
+        return self._finished(call, partial(self._transport.send, call, request))
+
+    def upgrade(self, call: Call, path: str, query: str, headers: Mapping[str, str]) -> Answer:
+        """Ask for another protocol, and return the answer.
+
+        Args:
+            call: The call.
+            path: What is asked for, below the base URL.
+            query: The query, encoded.
+            headers: Those that are of the other protocol.
+
+        Raises:
+            InvalidRequestError: The client has a transport of its own.
+        """
+        own = [header for header in self._headers if header[0] != "Connection"]
+        own += [("Authorization", f"Bearer {self.config.key}"), *headers.items()]
+        target = self._target(path, {})
+        request = httpcore.Request(
+            "GET",
+            self._url(f"{target}{'&' if '?' in target else '?'}{query}"),
+            headers=own,
+            extensions={"timeout": call.httpcore_timeouts()},
+        )
+        return self._finished(call, partial(self._pool().upgrade, call, request))
+
+    def close(self) -> None:
+        """Close all connections."""
+        forget(self.config)
+        self._transport.close()
+        if self._upgrades is not None:
+            self._upgrades.close()
+
+    def _finished(self, call: Call, send: Callable[[], Answer]) -> Answer:
+        """Return what `send` returns, and leave nothing half made behind."""
         try:
-            return self._transport.send(call, request)
+            return send()
         finally:
             # httpcore leaves open what a proxy refuses, and what is cancelled, while it is made.
             unfinished, call.connection = call.connection, None
@@ -132,10 +171,24 @@ class Service:
                 with shielded():
                     unfinished.close()
 
-    def close(self) -> None:
-        """Close all connections."""
-        forget(self.config)
-        self._transport.close()
+    def _pool(self) -> Pool:
+        """Return what makes connections of HTTP/1.1, which alone may be upgraded."""
+        if isinstance(self._transport, Pool):
+            return self._transport
+        if self._route.transport is not None:
+            raise InvalidRequestError(
+                "has a transport of its own, which carries no realtime session; build a client "
+                "without `transport` and `mounts` for it",
+                param="httpx_args",
+            )
+        if self._upgrades is None:
+            # TLS has settings of its own for HTTP/2, which are not to be shared.
+            others = {
+                name: value for name, value in self.config.httpx_args.items() if name != "http2"
+            }
+            way = route(replace(self.config, httpx_args={**others, "http1": True}))
+            self._upgrades = Pool(way, self._url("").origin)
+        return self._upgrades
 
     def _target(self, path: str, params: Mapping[str, Any]) -> str:
         target = self.config.base_url.raw_path.decode().rstrip("/") + path
@@ -191,14 +244,8 @@ class Exchange:
         call = self.call
         content = b"" if json is None else _json(json)
         call.method, call.path = method.upper(), self._config.base_url.path.rstrip("/") + url
-        answer = self._answer = self._service.send(
-            call, call.method, url, params or {}, headers or {}, content
-        )
-        call.status = answer.status
-        call.headers = {
-            name.decode("latin-1").lower(): value.decode("latin-1")
-            for name, value in answer.headers
-        }
+        answer = self._service.send(call, call.method, url, params or {}, headers or {}, content)
+        self._take_head(answer)
         if call.status != 200:
             raise self._failure()
         # A stream is never held whole, and each of its events has a limit.
@@ -214,6 +261,33 @@ class Exchange:
             self._is_counted = True
             self._pieces = self._counted(body)
         return _UNPARSED
+
+    def upgrade(self, url: str, query: str, headers: Mapping[str, str]) -> Duplex:
+        """Ask for another protocol; return the connection on which it begins.
+
+        Args:
+            url: What is asked for, below the base URL.
+            query: The query, encoded.
+            headers: Those that are of the other protocol.
+
+        Raises:
+            APIStatusError: The service refuses.
+            APIConnectionError: It answers with a success of another kind.
+            Exception: Whatever the transport raises.
+        """
+        call = self.call
+        call.method, call.path = "GET", self._config.base_url.path.rstrip("/") + url
+        self._take_head(self._service.upgrade(call, url, query, headers))
+        assert self._answer is not None  # noqa: S101 - it has come
+        if self._answer.duplex is not None:
+            return self._answer.duplex
+        if call.status == 200:
+            raise APIConnectionError(
+                f"{self._config.address} answered with 200 and begins no WebSocket; is the base "
+                "URL right, and is there a proxy that knows none?",
+                **facts_of(call),
+            )
+        raise self._failure()
 
     def next(self) -> bytes | None:
         """Wait for the next piece of the answer; return `None` at its end.
@@ -259,11 +333,23 @@ class Exchange:
         """Close the exchange that `error` has ended; return what to raise in its place."""
         self.close()
         self._log()
+        return self.told(error, outer)
+
+    def told(self, error: BaseException, outer: BaseException | None = None) -> BaseException:
+        """Return what to raise in place of `error`."""
         if self._service.is_closed and isinstance(error, httpcore.NetworkError):
             closed = ClosedError("the client has been closed")
             closed.__cause__ = error
             error = closed
         return ours(error, self.call, self._config, outer)
+
+    def _take_head(self, answer: Answer) -> None:
+        self._answer = answer
+        self.call.status = answer.status
+        self.call.headers = {
+            name.decode("latin-1").lower(): value.decode("latin-1")
+            for name, value in answer.headers
+        }
 
     def _log(self) -> None:
         if not self._is_logged:

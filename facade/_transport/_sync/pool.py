@@ -17,15 +17,16 @@ import httpcore
 import httpx
 
 from facade._transport.call import Call, logger
+from facade._transport.duplex_sync import Duplex
 from facade._transport.exceptions import ClosedError
-from facade._transport.network_sync import Backend, Stream, our_end
+from facade._transport.network_sync import Backend, Stream, our_end, upgraded
 from facade._transport.route import Route
 from facade._transport.waiting_sync import Slots, limit, shielded
 
 _CLOSED = "the client has been closed"
 # A connection that was being closed as a request set out has ended by then; one that ends later may
 # have ended on the request's account.
-_RACE_S = 1.0
+RACE_S = 1.0
 
 _T = TypeVar("_T")
 
@@ -38,9 +39,10 @@ class Answer:
         headers: Its headers, as they came.
         body: Its body, piece by piece.
         connection: Our end of its connection, where there is one of ours.
+        duplex: The connection, where another protocol begins on it.
     """
 
-    __slots__ = ("_close", "body", "connection", "headers", "status")
+    __slots__ = ("_close", "body", "connection", "duplex", "headers", "status")
 
     def __init__(
         self,
@@ -49,7 +51,9 @@ class Answer:
         body: Iterator[bytes],
         connection: Stream | None,
         close: Callable[[], Any],
+        duplex: Duplex | None = None,
     ) -> None:
+        self.duplex = duplex
         self.status = status
         self.headers = headers
         self.body = body
@@ -88,7 +92,7 @@ class Pool:
         try:
             kept = self._take()
             if kept is not None:
-                race_until = time.monotonic() + _RACE_S
+                race_until = time.monotonic() + RACE_S
                 try:
                     return self._send(kept, call, request)
                 except (httpcore.NetworkError, httpcore.RemoteProtocolError):
@@ -96,6 +100,17 @@ class Pool:
                         raise
                     call.request_sent = False
                     logger.info("the service closed the connection just then; using a new one")
+            return self._send(self._connect(), call, request)
+        except BaseException:
+            self._slots.release()
+            raise
+
+    def upgrade(self, call: Call, request: httpcore.Request) -> Answer:
+        """Ask for another protocol on a new connection, which is used for nothing else."""
+        self._slots.acquire(call)
+        try:
+            if self.is_closed:
+                raise ClosedError(_CLOSED)
             return self._send(self._connect(), call, request)
         except BaseException:
             self._slots.release()
@@ -118,6 +133,7 @@ class Pool:
                 # If it was being connected then, only this finds its connection.
                 response.close()
                 raise ClosedError(_CLOSED)
+            duplex = upgraded(response) if response.status == 101 else None
         except BaseException:
             self._discard(connection)
             raise
@@ -133,7 +149,7 @@ class Pool:
             finally:
                 self._slots.release()
 
-        return Answer(response.status, response.headers, body, stream, close)
+        return Answer(response.status, response.headers, body, stream, close, duplex)
 
     def _connect(self) -> httpcore.ConnectionInterface:
         connection = self._factory.create_connection(self._origin)

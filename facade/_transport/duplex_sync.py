@@ -1,0 +1,104 @@
+"""A connection on which both sides speak whenever they want to, for the synchronous client.
+
+`duplex_async` is its asynchronous twin. This is written twice because it differs: two threads use a
+socket at once, and must not use what encrypts it at once.
+"""
+
+import selectors
+import socket
+import threading
+from ssl import SSLObject, SSLWantReadError, SSLWantWriteError
+
+import httpcore
+
+_PIECE = 64 * 1024
+# What waits for nothing; 0 would be taken for an error.
+_AT_ONCE_S = 0.001
+_NOT_YET = (BlockingIOError, SSLWantReadError, SSLWantWriteError, httpcore.TimeoutException)
+
+
+class Duplex:
+    """Such a connection. One thread receives, and one sends."""
+
+    def __init__(self, stream: httpcore.NetworkStream, early: bytes) -> None:
+        """Take over a connection.
+
+        Args:
+            stream: What to read from and write to.
+            early: What has come already.
+        """
+        self._stream = stream
+        self._early = early
+        self._socket: socket.socket = stream.get_extra_info("socket")
+        tls = stream.get_extra_info("ssl_object")
+        # TLS inside TLS only goes through httpcore's own end.
+        self._is_nested = isinstance(tls, SSLObject)
+        self._may_have_more = tls is not None
+        self._is_tls = tls is not None
+        self._lock = threading.Lock()
+        self._socket.settimeout(0)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something has come that was not received."""
+        return bool(self._early) or self._wait(selectors.EVENT_READ, 0)
+
+    def receive(self) -> bytes:
+        """Wait for what comes; nothing at the end of the connection.
+
+        Raises:
+            httpcore.ReadError: The connection is lost.
+        """
+        early, self._early = self._early, b""
+        if early:
+            return early
+        try:
+            while True:
+                # What came in one piece over TLS may have been read in part.
+                if not self._may_have_more:
+                    self._wait(selectors.EVENT_READ, None)
+                try:
+                    with self._lock:
+                        data = self._receive_now()
+                except _NOT_YET:
+                    self._may_have_more = False
+                else:
+                    self._may_have_more = self._is_tls
+                    return data
+        except (OSError, ValueError) as error:
+            raise httpcore.ReadError(str(error)) from error
+
+    def send(self, data: bytes, seconds: float) -> None:
+        """Send all of `data`, each piece of it within `seconds`.
+
+        Raises:
+            httpcore.WriteError: The connection is lost.
+            httpcore.WriteTimeout: The other side takes nothing.
+        """
+        rest = memoryview(data)
+        try:
+            while rest:
+                try:
+                    with self._lock:
+                        rest = rest[self._send_now(rest[:_PIECE], seconds) :]
+                except _NOT_YET:
+                    if not self._wait(selectors.EVENT_WRITE, seconds):
+                        raise httpcore.WriteTimeout("nothing more is taken") from None
+        except (OSError, ValueError) as error:
+            raise httpcore.WriteError(str(error)) from error
+
+    def _receive_now(self) -> bytes:
+        if self._is_nested:
+            return self._stream.read(_PIECE, _AT_ONCE_S)
+        return self._socket.recv(_PIECE)
+
+    def _send_now(self, piece: memoryview, seconds: float) -> int:
+        if self._is_nested:
+            self._stream.write(bytes(piece), seconds)
+            return len(piece)
+        return self._socket.send(piece)
+
+    def _wait(self, event: int, seconds: float | None) -> bool:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._socket, event)
+            return bool(selector.select(seconds))
