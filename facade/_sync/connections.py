@@ -24,7 +24,6 @@ from facade._rules.words import WordTiming
 from facade._sync.reader import Reader
 from facade._transport.call import logger
 from facade._transport.config import Config
-from facade._transport.exceptions import reason_of
 from facade._transport.waiting_sync import (
     ITERABLE,
     Background,
@@ -562,7 +561,7 @@ class Connections:
                     self._have_room(connection)
             why = websocket.failure or _close_reason(*websocket.end)
         except Exception as error:  # noqa: BLE001 - whoever listens is told
-            why, cause = self._loss(connection, error)
+            why, cause = connection.exchange.loss(error)
         finally:
             with self.mutex:
                 self._lose(connection, why, cause)
@@ -615,7 +614,7 @@ class Connections:
             self._goodbye(connection)
         except Exception as error:  # noqa: BLE001 - whoever listens is told
             with self.mutex:
-                self._lose(connection, *self._loss(connection, error))
+                self._lose(connection, *connection.exchange.loss(error))
         finally:
             with shielded():
                 connection.exchange.close()
@@ -647,11 +646,6 @@ class Connections:
                 connection.taken.wait(until)
 
     # --- its end ---------------------------------------------------------------------------------
-
-    def _loss(self, connection: Connection, error: Exception) -> tuple[str, BaseException]:
-        """Say why a connection was lost."""
-        cause = connection.exchange.told(error)
-        return f"the connection to {self._config.address} was lost: {reason_of(cause)}", cause
 
     def _lose(self, connection: Connection, why: str, cause: BaseException | None) -> None:
         """Take note that a connection is lost, and go on elsewhere with what may go on."""

@@ -22,7 +22,7 @@ from facade._transport.body import Body
 from facade._transport.call import Call
 from facade._transport.config import Config
 from facade._transport.duplex_sync import Duplex
-from facade._transport.exceptions import ClosedError, facts_of, ours
+from facade._transport.exceptions import ClosedError, facts_of, ours, reason_of
 from facade._transport.logs import forget, keep_out_of_logs
 from facade._transport.route import route
 from facade._transport.waiting_sync import checkpoint, shielded
@@ -333,9 +333,14 @@ class Exchange:
         """Close the exchange that `error` has ended; return what to raise in its place."""
         self.close()
         self._log()
-        return self.told(error, outer)
+        return self._told(error, outer)
 
-    def told(self, error: BaseException, outer: BaseException | None = None) -> BaseException:
+    def loss(self, error: Exception) -> tuple[str, BaseException]:
+        """Say why a connection with another protocol is lost: in words, and by which exception."""
+        cause = self._told(error, None)
+        return f"the connection to {self._config.address} was lost: {reason_of(cause)}", cause
+
+    def _told(self, error: BaseException, outer: BaseException | None) -> BaseException:
         """Return what to raise in place of `error`."""
         if self._service.is_closed and isinstance(error, httpcore.NetworkError):
             closed = ClosedError("the client has been closed")
