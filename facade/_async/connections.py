@@ -110,7 +110,7 @@ class AsyncTurn:
         utterance = self.utterance
         check_token(token)
         with self._mutex:
-            if utterance.has_all_text and not utterance.is_over:
+            if utterance.has_all_text and utterance.ending not in ("interrupted", "failed"):
                 raise SpeechError("the text of this turn is whole; speak() begins another")
             if self.connection is not None:
                 self.connection.core.append(utterance, token, time.monotonic())
@@ -312,7 +312,7 @@ class AsyncConnection:
         is_over: Whether it is not used any more.
         has_spoken: Whether a turn was begun on it.
         began_at: When it was made.
-        failure: Why it ended before it had begun.
+        failure: Why it was lost.
     """
 
     def __init__(
@@ -533,10 +533,10 @@ class AsyncConnections:
     async def _greeted(self, connection: AsyncConnection, until: float) -> None:
         core = connection.core
         while not core.is_ready:
-            if core.failure is not None and not connection.failure:
-                raise core.failure
             if connection.failure:
                 raise APIConnectionError(connection.failure, transient=True, request_sent=False)
+            if core.failure is not None:
+                raise core.failure
             if time.monotonic() >= until:
                 limit_s = self._config.timeouts.connect_s
                 raise APITimeoutError(
@@ -652,7 +652,8 @@ class AsyncConnections:
             connection.work.notify()
             connection.room.notify()
             return
-        connection.failure = why
+        if connection.core.failure is None:
+            connection.failure = why
         lost = connection.core.connection_lost(why, time.monotonic(), cause=cause)
         turns = dict(connection.turns)
         connection.tell(lost.failed)

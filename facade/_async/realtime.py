@@ -25,8 +25,6 @@ class AsyncRealtimeSession:
     waits for one of them to end. A connection that is lost, or silent, is replaced.
     """
 
-    _is_closed = False
-
     def __init__(
         self,
         config: Config,
@@ -85,7 +83,6 @@ class AsyncRealtimeSession:
 
     async def aclose(self) -> None:
         """End all turns, and close all connections. A closed session cannot be used again."""
-        self._is_closed = True
         await self._connections.aclose()
 
     def shut(self) -> None:
@@ -110,7 +107,7 @@ class AsyncRealtimeSession:
 
     def __del__(self) -> None:
         connections = getattr(self, "_connections", None)
-        if connections is not None and connections.has_begun and not self._is_closed:
+        if connections is not None and connections.has_begun and not connections.is_closed:
             connections.abandon()
             warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
 

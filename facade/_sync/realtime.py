@@ -26,8 +26,6 @@ class RealtimeSession:
     waits for one of them to end. A connection that is lost, or silent, is replaced.
     """
 
-    _is_closed = False
-
     def __init__(
         self,
         config: Config,
@@ -86,7 +84,6 @@ class RealtimeSession:
 
     def close(self) -> None:
         """End all turns, and close all connections. A closed session cannot be used again."""
-        self._is_closed = True
         self._connections.close()
 
     def shut(self) -> None:
@@ -111,7 +108,7 @@ class RealtimeSession:
 
     def __del__(self) -> None:
         connections = getattr(self, "_connections", None)
-        if connections is not None and connections.has_begun and not self._is_closed:
+        if connections is not None and connections.has_begun and not connections.is_closed:
             connections.abandon()
             warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
 

@@ -14,6 +14,8 @@ import httpcore
 _PIECE = 64 * 1024
 # What waits for nothing; 0 would be taken for an error.
 _AT_ONCE_S = 0.001
+# A thread that waits by epoll or kqueue is not woken where another closes the socket.
+_Selector = getattr(selectors, "PollSelector", selectors.DefaultSelector)
 _NOT_YET = (BlockingIOError, SSLWantReadError, SSLWantWriteError, httpcore.TimeoutException)
 
 
@@ -99,6 +101,6 @@ class Duplex:
         return self._socket.send(piece)
 
     def _wait(self, event: int, seconds: float | None) -> bool:
-        with selectors.DefaultSelector() as selector:
+        with _Selector() as selector:
             selector.register(self._socket, event)
             return bool(selector.select(seconds))

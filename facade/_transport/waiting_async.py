@@ -142,6 +142,7 @@ class Background:
     async def begin(self) -> None:
         """Begin, in the task that will close this."""
         self._tasks = anyio.create_task_group()
+        self._scopes: set[anyio.CancelScope] = set()
         await self._tasks.__aenter__()
 
     def start(
@@ -157,18 +158,22 @@ class Background:
         Returns:
             What ends it.
         """
-        scope = anyio.CancelScope()
+        # What ends a session has things to say to the service, also where that is a cancellation.
+        scope = anyio.CancelScope(shield=True)
 
         async def run() -> None:
+            self._scopes.add(scope)
             with scope:
                 await act(*arguments)
+            self._scopes.discard(scope)
 
         self._tasks.start_soon(run)
         return scope.cancel
 
     async def aclose(self) -> None:
         """End all that still goes on."""
-        self._tasks.cancel_scope.cancel()
+        for scope in self._scopes:
+            scope.cancel()
         await self._tasks.__aexit__(None, None, None)
 
 

@@ -119,7 +119,7 @@ class Background:
 
     def begin(self) -> None:
         """Begin."""
-        self._threads: set[threading.Thread] = set()
+        self._threads: list[threading.Thread] = []
 
     def start(
         self, act: Callable[..., None], *arguments: Any, is_awaited: bool = True
@@ -134,24 +134,22 @@ class Background:
         Returns:
             What would end it. A thread cannot be ended: it sees by itself that it is over.
         """
-        context = copy_context()
-
-        def run() -> None:
-            try:
-                context.run(act, *arguments)
-            finally:
-                self._threads.discard(thread)
-
-        thread = threading.Thread(target=run, name=f"facade {act.__name__}", daemon=True)
-        if is_awaited:
-            self._threads.add(thread)
+        thread = threading.Thread(
+            target=copy_context().run,
+            args=(act, *arguments),
+            name=f"facade {act.__name__}",
+            daemon=True,
+        )
         thread.start()
+        if is_awaited:
+            others = [other for other in self._threads if other.is_alive()]
+            self._threads = [*others, thread]
         return lambda: None
 
     def close(self) -> None:
         """Wait for what still goes on."""
         until = time.monotonic() + _JOIN_S
-        for thread in tuple(self._threads):
+        for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join(max(0.0, until - time.monotonic()))
 

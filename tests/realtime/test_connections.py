@@ -1,0 +1,639 @@
+"""Connections of realtime sessions: how they begin, what becomes of their turns when they end."""
+
+import json
+import ssl
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from websockets.utils import accept_key
+
+import facade._transport.websocket as websocket
+from facade import (
+    APIConnectionError,
+    APIError,
+    APITimeoutError,
+    AuthenticationError,
+    InternalServerError,
+    InvalidRequestError,
+    MalformedStreamError,
+    NotFoundError,
+    PaymentRequiredError,
+    PermissionDeniedError,
+    RateLimitError,
+    RetryPolicy,
+    SpeechError,
+    StreamInterruptedError,
+    Timeouts,
+)
+from tests.conftest import KEY
+from tests.faults.server import FaultServer, answer
+from tests.faults.server import Peer as PlainPeer
+from tests.realtime.conftest import Converse
+from tests.realtime.server import (
+    APPEND,
+    CANCEL,
+    RECEIVED,
+    SECOND,
+    WAIT_S,
+    Peer,
+    RealtimeServer,
+    Refusals,
+    good,
+    spoken,
+)
+
+ONCE = RetryPolicy(attempts=1)
+RESEND = RetryPolicy(resend_after_timeout=True)
+
+
+def begin(converse: Converse, url: str, **settings: Any) -> None:
+    """Begin a session, and end it."""
+    with converse(url, **settings):
+        pass
+
+
+def quick(**limits: float) -> Timeouts:
+    return Timeouts(**{"connect_s": 10, "first_audio_s": 10, "read_s": 10, "total_s": 20, **limits})
+
+
+# --- the handshake -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (401, AuthenticationError),
+        (402, PaymentRequiredError),
+        (403, PermissionDeniedError),
+        (404, NotFoundError),
+        (429, RateLimitError),
+        (500, InternalServerError),
+        (503, InternalServerError),
+    ],
+)
+def test_a_refused_handshake_is_told_in_the_words_of_the_service(
+    converse: Converse, status: int, kind: type[APIError]
+) -> None:
+    refusal = (status, f'{{"error": {{"message": "no, since {KEY}"}}}}', {"x-request-id": "r-1"})
+    with (
+        RealtimeServer(refusals=(refusal,) * 3) as server,
+        pytest.raises(kind, match=r"no, since \[secret\]") as caught,
+    ):
+        begin(converse, server.url, retry=ONCE)
+    assert caught.value.request_id == "r-1"
+
+
+def test_a_handshake_is_tried_again(converse: Converse) -> None:
+    refusals: Refusals = ((503, "busy", {}), (429, "later", {"Retry-After": "0"}))
+    with RealtimeServer(refusals=refusals) as server, converse(server.url) as talk:
+        assert talk.speak("Hello.").hear_all() == spoken("Hello.")
+    assert len(server.requests) == 3
+
+
+def test_an_answer_that_begins_no_websocket(converse: Converse) -> None:
+    with (
+        FaultServer(answer(200, b"hello")) as server,
+        pytest.raises(APIConnectionError, match="200 and begins no WebSocket"),
+    ):
+        begin(converse, server.url, retry=ONCE)
+
+
+def test_an_answer_that_agrees_to_something_else(converse: Converse) -> None:
+    def agree(peer: PlainPeer) -> None:
+        peer.send(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n\r\n"
+        )
+
+    with (
+        FaultServer(agree) as server,
+        pytest.raises(APIConnectionError, match="101 and begins no WebSocket"),
+    ):
+        begin(converse, server.url, retry=ONCE)
+
+
+def test_what_comes_with_the_handshake_is_not_lost(converse: Converse) -> None:
+    """A service may greet in the same packet."""
+    greeting = json.dumps({"type": "session.created"}).encode()
+
+    def agree(peer: PlainPeer) -> None:
+        key = peer.last_request.headers["sec-websocket-key"]
+        head = (
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Accept: {accept_key(key)}\r\n\r\n"
+        )
+        peer.send(head.encode() + bytes([0x81, len(greeting)]) + greeting)
+        peer.wait_for_close()
+
+    with FaultServer(agree) as server:
+        begin(converse, server.url)
+
+
+def test_nobody_listens(converse: Converse) -> None:
+    with pytest.raises(APIConnectionError, match=r"could not connect to 127\.0\.0\.1:1") as caught:
+        begin(converse, "http://127.0.0.1:1/v1", retry=ONCE)
+    assert not caught.value.request_sent
+
+
+def test_a_service_that_does_not_greet(converse: Converse) -> None:
+    with (
+        RealtimeServer(Peer.stay) as server,
+        pytest.raises(APITimeoutError, match=r"'session\.created' within connect_s=0\.3"),
+    ):
+        begin(converse, server.url, retry=ONCE, timeouts=quick(connect_s=0.3))
+
+
+def test_an_error_in_place_of_the_greeting(converse: Converse) -> None:
+    def refuse(peer: Peer) -> None:
+        peer.say("error", error={"message": "no such model", "code": "model_not_available"})
+        peer.connection.close(1008, "no")
+
+    with RealtimeServer(refuse) as server, pytest.raises(APIError, match="no such model") as caught:
+        begin(converse, server.url)
+    assert caught.value.code == "model_not_available"
+    assert len(server.peers) == 1
+
+
+def test_an_end_in_place_of_the_greeting_is_tried_again(converse: Converse) -> None:
+    def go(peer: Peer) -> None:
+        peer.connection.close(1013, "busy")
+
+    with RealtimeServer(go, good) as server, converse(server.url) as talk:
+        assert talk.speak("Hello.").hear_all() == spoken("Hello.")
+    with RealtimeServer(go) as server:
+        with pytest.raises(APIConnectionError, match=r"1013 \(try again later, busy\)"):
+            begin(converse, server.url)
+        assert len(server.peers) == 3
+
+
+def test_tls(converse: Converse, server_tls: ssl.SSLContext, trust: ssl.SSLContext) -> None:
+    with RealtimeServer(tls=server_tls) as server:
+        with converse(server.url, httpx_args={"verify": trust}) as talk:
+            text = "word " * 400
+            assert talk.speak(text).hear_all() == spoken(text)
+            assert talk.speak("Again.").hear_all() == spoken("Again.")
+        with pytest.raises(APIConnectionError, match=r"TLS with 127\.0\.0\.1"):
+            begin(converse, server.url, retry=ONCE)
+
+
+def test_a_client_of_http2_speaks_http1_here(
+    converse: Converse, server_tls: ssl.SSLContext, trust: ssl.SSLContext
+) -> None:
+    settings = {"verify": trust, "http2": True}
+    with RealtimeServer(tls=server_tls) as server:
+        with converse(server.url, httpx_args=settings) as talk:
+            assert talk.speak("Hello.").hear_all() == spoken("Hello.")
+        with converse(server.url, httpx_args=settings) as talk:
+            assert talk.speak("Hello.").hear_all() == spoken("Hello.")
+
+
+def test_a_transport_of_the_application_carries_no_session(converse: Converse, loop: str) -> None:
+    import httpx
+
+    transport: Any = httpx.HTTPTransport() if loop == "sync" else httpx.AsyncHTTPTransport()
+    with pytest.raises(InvalidRequestError, match="transport of its own") as caught:
+        begin(converse, "http://127.0.0.1:1/v1", httpx_args={"transport": transport})
+    assert caught.value.param == "httpx_args"
+
+
+# --- a connection that is lost -------------------------------------------------------------------
+
+
+def lose_by_code(code: int) -> Callable[[Peer], None]:
+    return lambda peer: peer.connection.close(code, "so it is")
+
+
+LOSSES = {
+    "1000": (lose_by_code(1000), r"1000 \(normal closure, so it is\)"),
+    "1001": (lose_by_code(1001), r"1001 \(going away, so it is\)"),
+    "1008": (lose_by_code(1008), "1008"),
+    "1011": (lose_by_code(1011), "1011"),
+    "1013": (lose_by_code(1013), "1013"),
+    "4503": (lose_by_code(4503), r"4503 \(no healthy workers, so it is\)"),
+    "cut": (Peer.cut, r"1006 \(no close frame came\)"),
+}
+losses = pytest.mark.parametrize("loss", LOSSES)
+
+
+@losses
+def test_a_turn_that_was_being_spoken_says_what_was_heard(converse: Converse, loss: str) -> None:
+    end, said = LOSSES[loss]
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        context, _ = peer.text()
+        peer.audio(context, bytes(SECOND))
+        assert listening.wait(WAIT_S)
+        end(peer)
+
+    listening = threading.Event()
+    with RealtimeServer(script, good) as server, converse(server.url, retry=RESEND) as talk:
+        turn = talk.speak("Hello there, how are you?")
+        with turn.block():
+            assert turn.hear() == bytes(SECOND)
+            listening.set()
+            with pytest.raises(StreamInterruptedError, match=said) as caught:
+                turn.hear()
+        assert caught.value.bytes_received == SECOND
+        assert turn.heard().by == "share"
+        assert turn.heard().heard
+        # The session goes on.
+        assert talk.speak("Next.").hear_all() == spoken("Next.")
+    assert len(server.peers) == 2
+
+
+@losses
+def test_a_turn_that_may_be_billed_is_not_spoken_again_unasked(
+    converse: Converse, loss: str
+) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet()
+        context, text = peer.text()
+        peer.say(RECEIVED, text=text, context_id=context)
+        LOSSES[loss][0](peer)
+
+    with RealtimeServer(script, good) as server, converse(server.url) as talk:
+        turn = talk.speak("Hello.")
+        with pytest.raises(StreamInterruptedError) as caught:
+            turn.hear_all()
+        assert caught.value.bytes_received == 0
+    with RealtimeServer(script, good) as server, converse(server.url, retry=RESEND) as talk:
+        assert talk.speak("Hello.").hear_all() == spoken("Hello.")
+
+
+def test_it_is_not_spoken_again_for_ever(converse: Converse) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.text()
+        peer.cut()
+
+    with (
+        RealtimeServer(script) as server,
+        converse(server.url, retry=RESEND) as talk,
+        pytest.raises(StreamInterruptedError),
+    ):
+        talk.speak("Hello.").hear_all()
+    assert len([peer for peer in server.peers if peer.events]) == 3
+
+
+def test_a_turn_without_text_yet_goes_on_elsewhere(converse: Converse) -> None:
+    begun, lost = threading.Event(), threading.Event()
+
+    def tokens() -> Iterator[str]:
+        begun.set()
+        assert lost.wait(WAIT_S)
+        yield "Hello there."
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        assert begun.wait(WAIT_S)
+        peer.cut()
+        lost.set()
+
+    with RealtimeServer(script, good) as server, converse(server.url, retry=ONCE) as talk:
+        assert talk.speak(tokens()).hear_all() == spoken("Hello there.")
+    assert len(server.peers) == 2
+
+
+def test_other_turns_go_on_elsewhere_or_fail_alike(converse: Converse) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet()
+        first, second = peer.text()[0], peer.text()[0]
+        peer.audio(first, bytes(SECOND))
+        peer.audio(second, bytes(SECOND))
+        peer.cut()
+
+    with RealtimeServer(script, good) as server, converse(server.url) as talk:
+        turns = [talk.speak("One."), talk.speak("Two.")]
+        silent = talk.speak()
+        with turns[0].block(), turns[1].block(), silent.block():
+            for turn in turns:
+                assert turn.hear() == bytes(SECOND)
+                with pytest.raises(StreamInterruptedError):
+                    turn.hear()
+            silent.append("Three.")
+            silent.commit()
+            assert b"".join(iter(silent.hear, None)) == spoken("Three.")
+
+
+@losses
+def test_an_idle_session_is_replaced_before_it_is_needed(converse: Converse, loss: str) -> None:
+    spoke = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.speak(*peer.text())
+        assert spoke.wait(WAIT_S)
+        LOSSES[loss][0](peer)
+
+    def later(peer: Peer) -> None:
+        replaced.set()
+        good(peer)
+
+    replaced = threading.Event()
+    with RealtimeServer(script, later) as server, converse(server.url, retry=ONCE) as talk:
+        assert talk.speak("First.").hear_all() == spoken("First.")
+        spoke.set()
+        assert replaced.wait(WAIT_S)
+        assert talk.speak("Second.").hear_all() == spoken("Second.")
+    assert len(server.peers) == 2
+
+
+def test_a_turn_that_meets_the_end_of_an_idle_connection_does_not_notice(
+    converse: Converse,
+) -> None:
+    """The service closes it just as the text sets out, and says nothing else."""
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.expect(APPEND)
+        peer.connection.close(1001)
+
+    with RealtimeServer(script, good) as server, converse(server.url, retry=ONCE) as talk:
+        assert talk.speak("Hello.").hear_all() == spoken("Hello.")
+    assert len(server.peers) == 2
+
+
+def test_a_service_that_stays_away(converse: Converse) -> None:
+    lost = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.speak(*peer.text())
+        server.refusals.extend([(503, "down", {})] * 9)
+        peer.cut()
+        lost.set()
+
+    with RealtimeServer(script, good) as server, converse(server.url, retry=ONCE) as talk:
+        talk.speak("First.").hear_all()
+        assert lost.wait(WAIT_S)
+        with pytest.raises(InternalServerError, match="down"):
+            talk.speak("Second.").hear_all()
+        server.refusals.clear()
+        assert talk.speak("Third.").hear_all() == spoken("Third.")
+
+
+def test_a_service_that_answers_no_ping(
+    converse: Converse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket, "PING_S", 0.2)
+    monkeypatch.setattr(websocket, "PONG_S", 0.2)
+    over = threading.Event()
+
+    def stalled(peer: Peer) -> None:
+        peer.greet()
+        context, text = peer.text()
+        peer.say(RECEIVED, text=text, context_id=context)
+        # What reads for this server, and answers pings, stands still.
+        with peer.connection.protocol_mutex:
+            over.wait(WAIT_S)
+
+    with RealtimeServer(stalled, good) as server, converse(server.url, retry=ONCE) as talk:
+        try:
+            with pytest.raises(StreamInterruptedError, match="no longer answers a ping"):
+                talk.speak("Hello.").hear_all()
+            assert talk.speak("Next.").hear_all() == spoken("Next.")
+        finally:
+            over.set()
+
+
+def test_a_quiet_service_is_alive(converse: Converse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(websocket, "PING_S", 0.05)
+    quiet = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        asked = peer.text()
+        quiet.wait(0.5)
+        peer.speak(*asked)
+        peer.serve()
+
+    with RealtimeServer(script) as server, converse(server.url) as talk:
+        assert talk.speak("Hello.").hear_all() == spoken("Hello.")
+    assert len(server.peers) == 1
+
+
+def test_a_connection_that_was_not_heard_for_long_is_not_trusted(
+    converse: Converse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after the machine has slept."""
+    with RealtimeServer() as server, converse(server.url) as talk:
+        talk.speak("First.").hear_all()
+        old = talk.session._connections._all[0].websocket
+        monkeypatch.setattr(websocket.WebSocket, "is_fresh", lambda self, now: self is not old)
+        assert talk.speak("Second.").hear_all() == spoken("Second.")
+    assert len(server.peers) == 2
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"first_audio_s": 0.3}, "the first audio did not come within first_audio_s=0.3 s"),
+        ({"total_s": 0.3}, "the first audio did not come within total_s=0.3 s"),
+    ],
+)
+def test_audio_that_does_not_come(converse: Converse, limits: dict[str, float], said: str) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet()
+        context, text = peer.text()
+        peer.say(RECEIVED, text=text, context_id=context)
+        peer.expect(CANCEL)
+        peer.serve()
+
+    with RealtimeServer(script) as server, converse(server.url, timeouts=quick(**limits)) as talk:
+        with pytest.raises(APITimeoutError, match=said):
+            talk.speak("Hello.").hear_all()
+        assert talk.speak("Next.").hear_all() == spoken("Next.")
+
+
+def test_a_message_that_is_too_large(converse: Converse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(websocket, "MAX_EVENT_BYTES", 100_000)
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.text()
+        peer.connection.send("x" * 100_001)
+        peer.stay()
+
+    with RealtimeServer(script, good) as server, converse(server.url) as talk:
+        with pytest.raises(MalformedStreamError, match="cannot be read"):
+            talk.speak("Hello.").hear_all()
+        assert talk.speak("Next.").hear_all() == spoken("Next.")
+
+
+def test_a_message_in_pieces(converse: Converse) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet()
+        context, text = peer.text()
+        peer.connection.send(iter([b'{"type":"note",', b'"text":"', b'all is well"}']))
+        peer.speak(context, text)
+        peer.stay()
+
+    with RealtimeServer(script) as server, converse(server.url) as talk:
+        assert talk.speak("Hello.").hear_all() == spoken("Hello.")
+
+
+def test_a_connection_that_names_no_context_takes_a_turn_at_a_time(converse: Converse) -> None:
+    """The second one gets a connection of its own."""
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        while True:
+            _, text = peer.text()
+            sound = spoken(text)
+            peer.audio(None, sound[:4800], f"item-{text}")
+            assert go_on.wait(WAIT_S)
+            peer.audio(None, sound[4800:], f"item-{text}")
+            peer.say(RECEIVED, text=text)
+            peer.say("conversation.item.audio_output.done", item_id=f"item-{text}")
+
+    go_on = threading.Event()
+    with RealtimeServer(script) as server, converse(server.url) as talk:
+        first, second = talk.speak("One of two."), talk.speak("Two of two.")
+        with first.block():
+            heard = [first.hear()]
+            with second.block():
+                other = [second.hear()]
+                go_on.set()
+                heard += iter(first.hear, None)
+                other += iter(second.hear, None)
+        assert b"".join(filter(None, heard)) == spoken("One of two.")
+        assert b"".join(filter(None, other)) == spoken("Two of two.")
+    assert len(server.peers) == 2
+
+
+# --- a slow listener -----------------------------------------------------------------------------
+
+
+def test_a_slow_listener_bounds_memory_and_others_go_on(
+    converse: Converse, loop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = f"facade._{'sync' if loop == 'sync' else 'async'}.connections"
+    monkeypatch.setattr(sys.modules[module], "MAX_WAITING_BYTES", 4 * SECOND)
+    sent = []
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        slow, quick = peer.text()[0], peer.text()[0]
+        for _ in range(3):
+            peer.audio(slow, bytes(SECOND), "slow")
+        for _ in range(3):
+            peer.audio(quick, bytes(SECOND), "quick")
+        for number in range(200):
+            peer.audio(slow, bytes(SECOND), "slow")
+            sent.append(number)
+        peer.speak(slow, "Slow.", bytes(2), "slow")
+        peer.speak(quick, "Quick.", bytes(2), "quick")
+        peer.stay()
+
+    with RealtimeServer(script) as server, converse(server.url) as talk:
+        slow, quick = talk.speak("Slow."), talk.speak("Quick.")
+        with slow.block(), quick.block():
+            for _ in range(3):
+                assert quick.hear() == bytes(SECOND)
+            connection = talk.session._connections._all[0]
+            while not connection.is_paused:
+                slow.speech.duration_s  # noqa: B018
+            assert connection.waiting_bytes < 8 * SECOND
+            assert len(b"".join(iter(slow.hear, None))) == 203 * SECOND + 2
+            assert b"".join(iter(quick.hear, None)) == bytes(2)
+            assert len(sent) == 200
+
+
+def test_who_waits_for_what_another_keeps_away_is_told(
+    converse: Converse, loop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = f"facade._{'sync' if loop == 'sync' else 'async'}.connections"
+    monkeypatch.setattr(sys.modules[module], "MAX_WAITING_BYTES", SECOND)
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        slow, quick = peer.text()[0], peer.text()[0]
+        for _ in range(3):
+            peer.audio(slow, bytes(SECOND), "slow")
+        peer.speak(quick, "Quick.")
+        peer.stay()
+
+    limits = quick(read_s=0.3)
+    with RealtimeServer(script) as server, converse(server.url, timeouts=limits) as talk:
+        slow, other = talk.speak("Slow."), talk.speak("Quick.")
+        with (
+            slow.block(),
+            other.block(),
+            pytest.raises(SpeechError, match="other turns of this session wait"),
+        ):
+            other.hear()
+
+
+# --- the end of a session ------------------------------------------------------------------------
+
+
+def test_a_session_says_goodbye(converse: Converse) -> None:
+    with RealtimeServer() as server:
+        with converse(server.url) as talk:
+            talk.speak("Hello.").hear_all()
+        assert server.peer.close_code() == 1001
+        with pytest.raises(SpeechError, match="session is closed"):
+            talk.speak("Hello.")
+        assert "closed" in repr(talk.session)
+
+
+def test_closing_the_client_ends_its_turns(converse: Converse) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet()
+        context, _ = peer.text()
+        peer.audio(context, bytes(SECOND))
+        peer.stay()
+
+    with RealtimeServer(script) as server, converse(server.url) as talk:
+        turn, unopened = talk.speak("Hello there, you."), talk.speak("Hello.")
+        with turn.block():
+            assert turn.hear() == bytes(SECOND)
+            talk.close_session()
+            with pytest.raises(SpeechError, match="the session was closed"):
+                turn.hear()
+        with pytest.raises(SpeechError, match="the session was closed"):
+            unopened.hear_all()
+
+
+def test_a_session_is_entered_once(converse: Converse) -> None:
+    with (
+        RealtimeServer() as server,
+        converse(server.url) as talk,
+        pytest.raises(SpeechError, match="begun already"),
+    ):
+        talk.run(_entered, talk.session)
+
+
+async def _entered(session: Any) -> None:
+    if hasattr(session, "__enter__"):
+        session.__enter__()
+    else:
+        await session.__aenter__()
+
+
+def test_a_dropped_turn_is_ended(converse: Converse) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet()
+        context = peer.expect(APPEND)["context_id"]
+        peer.audio(context, bytes(SECOND))
+        assert dropped.wait(WAIT_S)
+        peer.audio(context, bytes(SECOND))
+        peer.expect(CANCEL)
+        cancelled.set()
+        peer.serve()
+
+    dropped, cancelled = threading.Event(), threading.Event()
+    with RealtimeServer(script) as server, converse(server.url) as talk:
+        turn = talk.speak("Hello there.")
+        assert turn.hear() == bytes(SECOND)
+        holder = [turn]
+        del turn
+        with pytest.warns(ResourceWarning, match="unclosed <"):
+            holder.clear()
+        dropped.set()
+        assert cancelled.wait(WAIT_S)
+        assert talk.speak("Next.").hear_all() == spoken("Next.")
