@@ -141,21 +141,22 @@ class Turn:
 
     def _feed(self, source: Tokens) -> None:
         try:
-            for token in iterate(source):
-                if self.utterance.is_over:
-                    break
-                self.append(token)
-                self._sent()
-            else:
-                self.commit()
+            try:
+                for token in iterate(source):
+                    if self.utterance.is_over:
+                        break
+                    self.append(token)
+                    self._sent()
+                else:
+                    self.commit()
+            finally:
+                self._stop_source = _nothing
+                end(source)
         except BaseException as error:
             # Whoever listens is told, and here nobody is.
             self._fail_source(error)
             if not isinstance(error, Exception):
                 raise
-        finally:
-            self._stop_source = _nothing
-            end(source)
 
     def _sent(self) -> None:
         """Wait while more of the text has come than is taken by the service."""
@@ -170,7 +171,9 @@ class Turn:
 
     def _fail_source(self, error: BaseException) -> None:
         with self._mutex:
-            if not self.utterance.is_over:
+            if self.utterance.is_over:
+                logger.info("the text of a turn that was over raised %s", type(error).__name__)
+            else:
                 self._source_error = error
                 self.fail(None)
 
@@ -251,7 +254,7 @@ class Turn:
         """End it as failed; audio that has come stays."""
         if self.connection is not None:
             self.connection.core.fail(self.utterance, error, time.monotonic())
-        elif not self.utterance.is_over:
+        else:
             self.utterance.end("failed", error)
         self.told()
 
@@ -339,9 +342,7 @@ class Connection:
     def tell(self, utterances: Sequence[Utterance]) -> None:
         """Tell the turns of these utterances that there is news."""
         for utterance in utterances:
-            turn = self.turns.get(utterance)
-            if turn is not None:
-                turn.told()
+            self.turns[utterance].told()
 
 
 class Connections:
@@ -465,12 +466,11 @@ class Connections:
 
     def _retire(self, connection: Connection) -> None:
         """End a connection of which nobody wants anything more."""
-        if not connection.is_over:
-            connection.is_over = True
-            self._all.remove(connection)
-            connection.websocket.close()
-            connection.work.notify()
-            connection.room.notify()
+        connection.is_over = True
+        self._all.remove(connection)
+        connection.websocket.close()
+        connection.work.notify()
+        connection.room.notify()
 
     def _end_lost(self) -> None:
         """End the turns that their listeners have dropped."""
@@ -711,7 +711,7 @@ class Connections:
         finally:
             with self.mutex:
                 for turn in turns:
-                    if turn.connection is None:
+                    if turn.connection is None and not turn.utterance.is_over:
                         turn.fail(copy.copy(failure))
 
     def shut(self) -> None:
@@ -732,9 +732,9 @@ class Connections:
 
     def close(self) -> None:
         """End all turns and connections."""
-        if self._place is None:
-            self.is_closed = True
-        elif self._place == place():
+        self.is_closed = True
+        # A child of the process has no part in it, and may find its locks held for ever.
+        if self._place is not None and self._place == place():
             self.shut()
             with shielded(), self.mutex:
                 until = time.monotonic() + 2 * _GOODBYE_S

@@ -6,10 +6,8 @@ loop take turns by themselves.
 
 import math
 import time
-from ssl import SSLError
 
 import anyio
-import httpcore
 from anyio.abc import ByteStream
 
 from facade._transport.socket_async import Socket
@@ -41,7 +39,7 @@ class Duplex:
         """Wait for what comes; nothing at the end of the connection.
 
         Raises:
-            httpcore.ReadError: The connection is lost.
+            Exception: Whatever says that the connection is lost.
         """
         early, self._early = self._early, b""
         if early:
@@ -51,19 +49,14 @@ class Duplex:
             return await self._stream.receive(_PIECE)
         except anyio.EndOfStream:
             return b""
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError, SSLError) as error:
-            raise httpcore.ReadError from error
 
     async def send(self, data: bytes, seconds: float) -> None:
         """Send all of `data`, each piece of it within `seconds`.
 
         Raises:
-            httpcore.WriteError: The connection is lost.
             httpcore.WriteTimeout: The other side takes nothing.
+            Exception: Whatever says that the connection is lost.
         """
-        try:
-            for start in range(0, len(data), _PIECE):
-                self._socket.send_until = time.monotonic() + seconds
-                await self._stream.send(data[start : start + _PIECE])
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError, SSLError) as error:
-            raise httpcore.WriteError from error
+        for start in range(0, len(data), _PIECE):
+            self._socket.send_until = time.monotonic() + seconds
+            await self._stream.send(data[start : start + _PIECE])

@@ -7,6 +7,7 @@ socket at once, and must not use what encrypts it at once.
 import selectors
 import socket
 import threading
+from contextlib import suppress
 from ssl import SSLObject, SSLWantReadError, SSLWantWriteError
 
 import httpcore
@@ -49,45 +50,37 @@ class Duplex:
         """Wait for what comes; nothing at the end of the connection.
 
         Raises:
-            httpcore.ReadError: The connection is lost.
+            Exception: Whatever says that the connection is lost.
         """
         early, self._early = self._early, b""
         if early:
             return early
-        try:
-            while True:
-                # What came in one piece over TLS may have been read in part.
-                if not self._may_have_more:
-                    self._wait(selectors.EVENT_READ, None)
-                try:
-                    with self._lock:
-                        data = self._receive_now()
-                except _NOT_YET:
-                    self._may_have_more = False
-                else:
-                    self._may_have_more = self._is_tls
-                    return data
-        except (OSError, ValueError) as error:
-            raise httpcore.ReadError(str(error)) from error
+        while True:
+            # What came in one piece over TLS may have been read in part.
+            if not self._may_have_more:
+                self._wait(selectors.EVENT_READ, None)
+            try:
+                with self._lock:
+                    data = self._receive_now()
+            except _NOT_YET:
+                self._may_have_more = False
+            else:
+                self._may_have_more = self._is_tls
+                return data
 
     def send(self, data: bytes, seconds: float) -> None:
         """Send all of `data`, each piece of it within `seconds`.
 
         Raises:
-            httpcore.WriteError: The connection is lost.
             httpcore.WriteTimeout: The other side takes nothing.
+            Exception: Whatever says that the connection is lost.
         """
         rest = memoryview(data)
-        try:
-            while rest:
-                try:
-                    with self._lock:
-                        rest = rest[self._send_now(rest[:_PIECE], seconds) :]
-                except _NOT_YET:
-                    if not self._wait(selectors.EVENT_WRITE, seconds):
-                        raise httpcore.WriteTimeout("nothing more is taken") from None
-        except (OSError, ValueError) as error:
-            raise httpcore.WriteError(str(error)) from error
+        while rest:
+            with suppress(*_NOT_YET), self._lock:
+                rest = rest[self._send_now(rest[:_PIECE], seconds) :]
+            if rest and not self._wait(selectors.EVENT_WRITE, seconds):
+                raise httpcore.WriteTimeout("it takes nothing more")
 
     def _receive_now(self) -> bytes:
         if self._is_nested:

@@ -81,8 +81,6 @@ class WebSocket:
 
     def receive(self, data: bytes, now: float) -> list[bytes]:
         """Take in bytes, none at the end of the connection; give the messages that are whole."""
-        if self.is_over:
-            return []
         self._heard_at, self._asked_at = now, inf
         if data:
             self._protocol.receive_data(data)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar
 
 import anyio
 import pytest
@@ -48,7 +48,8 @@ class Turn:
         """Wait for the next samples; `None` at the end."""
         if isinstance(self.speech, RealtimeSpeech):
             return next(self.speech, None)
-        return self._talk.run(_anext, self.speech)
+        piece: bytes | None = self._talk.run(_anext, self.speech)
+        return piece
 
     def hear_all(self) -> bytes:
         """Take all that comes, in a block of its own."""
@@ -57,25 +58,25 @@ class Turn:
 
     def read(self) -> SpeechAudio:
         """Call `read`."""
-        audio: SpeechAudio = self._talk.run(_result, self.speech.read)
+        audio: SpeechAudio = self._talk.run(self.speech.read)
         return audio
 
     def append(self, token: str) -> None:
         """Call `append`."""
-        self._talk.run(_result, self.speech.append, token)
+        self._talk.run(self.speech.append, token)
 
     def commit(self) -> None:
         """Call `commit`."""
-        self._talk.run(_result, self.speech.commit)
+        self._talk.run(self.speech.commit)
 
     def interrupt(self, played_s: float | None = None) -> Heard:
         """Call `interrupt`."""
-        heard: Heard = self._talk.run(_result, self.speech.interrupt, played_s)
+        heard: Heard = self._talk.run(self.speech.interrupt, played_s)
         return heard
 
     def heard(self, played_s: float | None = None) -> Heard:
         """Call `heard`."""
-        heard: Heard = self._talk.run(_result, self.speech.heard, played_s)
+        heard: Heard = self._talk.run(self.speech.heard, played_s)
         return heard
 
 
@@ -102,11 +103,11 @@ class Talk:
         assert self._portal is not None
         return self._portal
 
-    def run(self, act: Callable[..., Awaitable[_T]], *arguments: Any) -> _T:
-        """Call something where the client lives."""
-        if self._portal is None:
-            return _now(act(*arguments))
-        return self._portal.call(act, *arguments)
+    def run(self, act: Callable[..., Any], *arguments: Any) -> Any:
+        """Call something where the client lives, and wait for what it gives."""
+        return (
+            act(*arguments) if self._portal is None else self._portal.call(_result, act, *arguments)
+        )
 
     def speak(self, text: Any = None, **options: Any) -> Turn:
         """Call `speak`. What is iterable becomes asynchronous where the client is."""
@@ -114,9 +115,21 @@ class Talk:
             text = _slowly(text)
         return Turn(self.session.speak(text, **options), self)
 
+    @contextmanager
+    def another(self, **options: Any) -> Iterator["Talk"]:
+        """Another session of the same client."""
+        begun = self.client.realtime(**{"voice": "af_heart", **options})
+        if isinstance(begun, RealtimeSession):
+            with begun:
+                yield Talk(self.client, begun, None)
+        else:
+            with self.portal.wrap_async_context_manager(begun):
+                yield Talk(self.client, begun, self.portal)
+
     def close_session(self) -> None:
         """End the session as another thread or task would: by closing the client."""
-        self.run(_result, getattr(self.client, "close", getattr(self.client, "aclose", None)))
+        client = self.client
+        self.run(client.close if isinstance(client, SpeechClient) else client.aclose)
 
 
 Converse: TypeAlias = Callable[..., Any]
@@ -185,10 +198,9 @@ async def _slowly(tokens: Iterable[str]) -> AsyncIterator[str]:
         yield token
 
 
-def _now(awaitable: Awaitable[_T]) -> _T:
-    """Run what waits for nothing."""
-    try:
-        cast("Any", awaitable).send(None)
-    except StopIteration as end:
-        return cast("_T", end.value)
-    raise AssertionError("it waits")
+def contexts(turns: list[Turn]) -> ExitStack:
+    """Enter the blocks of several turns."""
+    stack = ExitStack()
+    for turn in turns:
+        stack.enter_context(turn.block())
+    return stack

@@ -152,7 +152,7 @@ class RealtimeServer:
     Attributes:
         url: The base URL.
         peers: The connections so far.
-        refusals: Answers to the first handshakes, in place of a connection.
+        refusals: Answers to the next handshakes, in place of a connection.
     """
 
     def __init__(
@@ -160,14 +160,22 @@ class RealtimeServer:
         *scripts: Script,
         tls: ssl.SSLContext | None = None,
         refusals: Refusals = (),
+        greetings: dict[str, str] | None = None,
     ) -> None:
         self.peers: list[Peer] = []
         self.requests: list[Request] = []
         self._scripts = scripts or (good,)
         self.refusals = list(refusals)
         self._failures: Queue[BaseException] = Queue()
+        self._greetings = greetings or {}
         self._server = serve(
-            self._run, "127.0.0.1", 0, ssl=tls, process_request=self._answer, close_timeout=0.5
+            self._run,
+            "127.0.0.1",
+            0,
+            ssl=tls,
+            process_request=self._answer,
+            process_response=self._greet,
+            close_timeout=0.5,
         )
         port = self._server.socket.getsockname()[1]
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}/v1"
@@ -204,6 +212,9 @@ class RealtimeServer:
             response.headers.pop(name, None)
             response.headers[name] = value
         return response
+
+    def _greet(self, connection: ServerConnection, request: Request, response: Response) -> None:
+        response.headers.update(self._greetings)
 
     def _run(self, connection: ServerConnection) -> None:
         peer = Peer(connection)

@@ -31,7 +31,7 @@ from facade import (
 from tests.conftest import KEY
 from tests.faults.server import FaultServer, answer
 from tests.faults.server import Peer as PlainPeer
-from tests.realtime.conftest import Converse
+from tests.realtime.conftest import Converse, contexts
 from tests.realtime.server import (
     APPEND,
     CANCEL,
@@ -47,6 +47,11 @@ from tests.realtime.server import (
 
 ONCE = RetryPolicy(attempts=1)
 RESEND = RetryPolicy(resend_after_timeout=True)
+
+
+def entering(session: Any) -> Any:
+    """What enters a session's block."""
+    return getattr(session, "__enter__", getattr(session, "__aenter__", None))
 
 
 def begin(converse: Converse, url: str, **settings: Any) -> None:
@@ -183,11 +188,14 @@ def test_a_client_of_http2_speaks_http1_here(
     converse: Converse, server_tls: ssl.SSLContext, trust: ssl.SSLContext
 ) -> None:
     settings = {"verify": trust, "http2": True}
-    with RealtimeServer(tls=server_tls) as server:
-        with converse(server.url, httpx_args=settings) as talk:
-            assert talk.speak("Hello.").hear_all() == spoken("Hello.")
-        with converse(server.url, httpx_args=settings) as talk:
-            assert talk.speak("Hello.").hear_all() == spoken("Hello.")
+    with (
+        RealtimeServer(tls=server_tls) as server,
+        converse(server.url, httpx_args=settings) as talk,
+        talk.another() as other,
+    ):
+        assert talk.speak("Hello.").hear_all() == spoken("Hello.")
+        assert other.speak("Hello.").hear_all() == spoken("Hello.")
+    assert len(server.peers) == 2
 
 
 def test_a_transport_of_the_application_carries_no_session(converse: Converse, loop: str) -> None:
@@ -505,6 +513,70 @@ def test_a_connection_that_names_no_context_takes_a_turn_at_a_time(converse: Con
     assert len(server.peers) == 2
 
 
+def test_a_turn_that_was_moved_fails_where_no_connection_can_be_made(converse: Converse) -> None:
+    begun = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        assert begun.wait(WAIT_S)
+        server.refusals.append((401, "no more", {}))
+        peer.cut()
+
+    with RealtimeServer(script, good) as server, converse(server.url, retry=ONCE) as talk:
+        turn = talk.speak()
+        with turn.block():
+            begun.set()
+            with pytest.raises(AuthenticationError, match="no more"):
+                turn.hear()
+            # It is over, and more of its text means nothing.
+            turn.append("Hello.")
+            turn.commit()
+        assert talk.speak("Next.").hear_all() == spoken("Next.")
+
+
+def test_a_service_that_takes_nothing(converse: Converse) -> None:
+    """The text waits, and does not fill the memory; then the connection is given up."""
+    over = threading.Event()
+    given = []
+
+    def tokens() -> Iterator[str]:
+        while True:
+            given.append(1)
+            yield "word " * 2000
+
+    def stalled(peer: Peer) -> None:
+        peer.greet()
+        context = peer.expect(APPEND)["context_id"]
+        peer.say(RECEIVED, context_id=context)
+        with peer.connection.protocol_mutex:
+            over.wait(WAIT_S)
+
+    limits = quick(read_s=0.2)
+    with RealtimeServer(stalled) as server, converse(server.url, timeouts=limits) as talk:
+        try:
+            with pytest.raises(StreamInterruptedError, match="was lost"):
+                talk.speak(tokens()).hear_all()
+        finally:
+            over.set()
+    # What the sockets of both sides hold, and 64 messages.
+    assert len(given) < 3000
+
+
+def test_no_room_for_long(converse: Converse) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.stay()
+
+    limits = quick(total_s=0.4)
+    with RealtimeServer(script) as server, converse(server.url, timeouts=limits) as talk:
+        turns = [talk.speak() for _ in range(100)]
+        with (
+            contexts(turns),
+            pytest.raises(APITimeoutError, match=r"100 turns are being spoken.*total_s=0\.4"),
+        ):
+            talk.speak("One more.").hear_all()
+
+
 # --- a slow listener -----------------------------------------------------------------------------
 
 
@@ -605,14 +677,26 @@ def test_a_session_is_entered_once(converse: Converse) -> None:
         converse(server.url) as talk,
         pytest.raises(SpeechError, match="begun already"),
     ):
-        talk.run(_entered, talk.session)
+        talk.run(entering(talk.session))
 
 
-async def _entered(session: Any) -> None:
-    if hasattr(session, "__enter__"):
-        session.__enter__()
-    else:
-        await session.__aenter__()
+def test_a_session_that_never_begins_can_be_closed(converse: Converse) -> None:
+    with RealtimeServer() as server, converse(server.url) as talk:
+        other = talk.client.realtime(voice="af_heart")
+        talk.run(getattr(other, "close", getattr(other, "aclose", None)))
+        with pytest.raises(SpeechError, match="session is closed"):
+            other.speak("Hello.")
+        with pytest.raises(SpeechError, match="the session was closed"):
+            talk.run(entering(other))
+
+
+def test_the_id_of_a_session(converse: Converse) -> None:
+    """It is what the service's support asks for."""
+    with RealtimeServer(greetings={"x-request-id": "r-9"}) as server, converse(server.url) as talk:
+        turn = talk.speak("Hello.")
+        assert turn.speech.request_id is None
+        turn.hear_all()
+        assert turn.speech.request_id == "r-9" == talk.session.request_id
 
 
 def test_a_dropped_turn_is_ended(converse: Converse) -> None:

@@ -115,6 +115,21 @@ def test_a_dropped_session_hangs_up() -> None:
         assert not server.peer.connection.recv_events_thread.is_alive()
 
 
+def test_a_dropped_asynchronous_session_hangs_up() -> None:
+    async def main(url: str) -> None:
+        async with AsyncSpeechClient(KEY, base_url=url) as client:
+            holder = [client.realtime(voice="af_heart")]
+            await holder[0].__aenter__()
+            await holder[0].speak("Hello.").read()
+            with pytest.warns(ResourceWarning, match="unclosed <AsyncRealtimeSession"):
+                holder.clear()
+            await anyio.to_thread.run_sync(server.peer.connection.recv_events_thread.join, WAIT_S)
+
+    with RealtimeServer() as server:
+        anyio.run(main, server.url)
+        assert not server.peer.connection.recv_events_thread.is_alive()
+
+
 def test_sessions_leave_no_threads_and_no_sockets() -> None:
     with RealtimeServer() as server, SpeechClient(KEY, base_url=server.url) as client:
         for _ in range(3):
