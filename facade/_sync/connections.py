@@ -379,7 +379,7 @@ class Connections:
         self._check_voice = check_voice
         self._connecting = Lock()
         self._all: list[Connection] = []
-        # Those that something is still to be sent to, or waited for.
+        # Also those that are not in use yet, or no more.
         self._served: set[Connection] = set()
         self._place: object = None
 
@@ -467,10 +467,12 @@ class Connections:
     def _retire(self, connection: Connection) -> None:
         """End a connection of which nobody wants anything more."""
         connection.is_over = True
-        self._all.remove(connection)
+        if connection in self._all:
+            self._all.remove(connection)
         connection.websocket.close()
         connection.work.notify()
         connection.room.notify()
+        connection.taken.notify()
 
     def _end_lost(self) -> None:
         """End the turns that their listeners have dropped."""
@@ -533,7 +535,8 @@ class Connections:
 
     def _greeted(self, connection: Connection, until: float) -> None:
         core = connection.core
-        while not core.is_ready:
+        while not core.is_ready or self.is_closed:
+            self._check_open()
             if connection.failure:
                 raise APIConnectionError(connection.failure, transient=True, request_sent=False)
             if core.failure is not None:
@@ -670,14 +673,8 @@ class Connections:
                 turn.fail(error)
         lived_s = time.monotonic() - connection.began_at
         was_useful = connection.has_spoken or lived_s > _WORTH_REPLACING_S
-        if connection in self._all:
-            self._all.remove(connection)
-        connection.is_over = True
-        connection.websocket.close()
         connection.turns.clear()
-        connection.work.notify()
-        connection.room.notify()
-        connection.taken.notify()
+        self._retire(connection)
         if not self.is_closed and (again or (was_useful and not self._all)):
             logger.info("a realtime connection ended, and another takes its place: %s", why)
             self.background.start(self._go_on, again)
@@ -718,7 +715,7 @@ class Connections:
         """End all turns, and see that all connections end."""
         with self.mutex:
             self.is_closed = True
-            for connection in tuple(self._all):
+            for connection in tuple(self._served):
                 for turn in tuple(connection.turns.values()):
                     turn.fail(SpeechError(_CLOSED))
                 self._retire(connection)

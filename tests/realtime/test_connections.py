@@ -554,7 +554,7 @@ def test_a_service_that_takes_nothing(converse: Converse) -> None:
     limits = quick(read_s=0.2)
     with RealtimeServer(stalled) as server, converse(server.url, timeouts=limits) as talk:
         try:
-            with pytest.raises(StreamInterruptedError, match="was lost"):
+            with pytest.raises(StreamInterruptedError, match="it takes nothing that is sent"):
                 talk.speak(tokens()).hear_all()
         finally:
             over.set()
@@ -651,6 +651,25 @@ def test_a_session_says_goodbye(converse: Converse) -> None:
         with pytest.raises(SpeechError, match="session is closed"):
             talk.speak("Hello.")
         assert "closed" in repr(talk.session)
+
+
+def test_a_session_that_ends_while_it_connects_anew(converse: Converse) -> None:
+    begun = threading.Event()
+
+    def silent(peer: Peer) -> None:
+        begun.set()
+        peer.stay()
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.speak(*peer.text())
+
+    with RealtimeServer(script, silent) as server:
+        with converse(server.url) as talk:
+            talk.speak("Hello.").hear_all()
+            assert begun.wait(WAIT_S)
+        assert not any(thread.name.startswith("facade") for thread in threading.enumerate())
+        assert server.peers[1].close_code() is not None
 
 
 def test_closing_the_client_ends_its_turns(converse: Converse) -> None:

@@ -338,7 +338,9 @@ class Exchange:
     def loss(self, error: Exception) -> tuple[str, BaseException]:
         """Say why a connection with another protocol is lost: in words, and by which exception."""
         cause = self._told(error, None)
-        return f"the connection to {self._config.address} was lost: {reason_of(cause)}", cause
+        is_stuck = isinstance(error, httpcore.WriteTimeout)
+        reason = "it takes nothing that is sent" if is_stuck else reason_of(cause)
+        return f"the connection to {self._config.address} was lost: {reason}", cause
 
     def _told(self, error: BaseException, outer: BaseException | None) -> BaseException:
         """Return what to raise in place of `error`."""
