@@ -211,7 +211,7 @@ def _at_once_case(name: str, title: str, measure: str) -> Case:
         _realtime(measure, "websockets facade", f"{{url}}/speak/{_EVENT}/20/0/50"),
         (
             Bound("facade", 1.5, figure="slowest turn", unit=fastest),
-            Bound("facade", 0.5, figure="last to begin", unit=fastest),
+            Bound("facade", 0.75, figure="last to begin", unit=fastest),
             Bound("facade", 1, figure="connections", unit="connections"),
         ),
     )
