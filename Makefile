@@ -94,7 +94,7 @@ $(VENV)/clients/.done: tests/emulator/clients/requirements.txt | $(PY)
 $(VENV)/bench/.done: benchmarks/requirements.txt pyproject.toml | $(PY)
 	$(PYTHON) -m venv $(VENV)/bench
 	$(VENV)/bench/bin/python -m pip install --quiet --disable-pip-version-check \
-		-e '.[aiohttp]' -r benchmarks/requirements.txt
+		-e '.[aiohttp,realtime]' -r benchmarks/requirements.txt
 	$(PYTHON) -m venv $(VENV)/bench/emulator
 	$(VENV)/bench/emulator/bin/python -m pip install --quiet --disable-pip-version-check \
 		-e '.[emulator]'

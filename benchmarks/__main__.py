@@ -51,7 +51,8 @@ def _run(case: Case, rounds: int, places: dict[str, str]) -> Results:
     names = list(case.runs)
     for number in range(rounds):
         for name in names[number % len(names) :] + names[: number % len(names)]:
-            results[name].append(_measure([part.format(**places) for part in case.runs[name]]))
+            named = {**places, "round": str(number)}
+            results[name].append(_measure([part.format(**named) for part in case.runs[name]]))
     return results
 
 
@@ -61,6 +62,8 @@ def _measure(arguments: list[str]) -> dict[str, float]:
         command = [sys.executable, *arguments]
     elif arguments[0] == "emulator":
         command = [str(_EMULATOR_PYTHON), "-m", "benchmarks.emulator", *arguments[1:]]
+    elif arguments[0] in ("interruptions", "realtime"):
+        command = [sys.executable, "-m", f"benchmarks.{arguments[0]}", *arguments[1:]]
     else:
         command = [sys.executable, "-m", "benchmarks.measure", *arguments]
     start = time.perf_counter()
@@ -76,7 +79,7 @@ def _measure(arguments: list[str]) -> dict[str, float]:
 
 @contextmanager
 def _servers() -> Iterator[dict[str, str]]:
-    """Give the addresses of two servers, of which one speaks TLS."""
+    """Give the addresses of two servers, of which one speaks TLS, and of an emulator."""
     import trustme
 
     with tempfile.TemporaryDirectory() as folder:
@@ -88,11 +91,15 @@ def _servers() -> Iterator[dict[str, str]]:
         with (
             serving("benchmarks.server") as plain,
             serving("benchmarks.server", "--certificate", str(own)) as tls,
+            serving(
+                "together_emulator", "--port", "0", "--exit-with-stdin", python=_EMULATOR_PYTHON
+            ) as emulator,
         ):
             yield {
                 "url": f"http://127.0.0.1:{plain}",
                 "tls": f"https://127.0.0.1:{tls}",
                 "certificate": str(trusted),
+                "emulator": f"http://127.0.0.1:{emulator}/v1",
             }
 
 

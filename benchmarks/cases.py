@@ -25,6 +25,7 @@ class Bound:
         figure: Which of the measured figures; by default the case's own.
         unit: What it is counted in where there is no reference.
         tolerance: The share of the limit that is noise, and decides nothing.
+        is_of_each: Whether each round must meet it, and not only the median.
     """
 
     subject: str
@@ -34,6 +35,7 @@ class Bound:
     figure: str | None = None
     unit: str = ""
     tolerance: float = 0
+    is_of_each: bool = False
 
     @property
     def text(self) -> str:
@@ -41,7 +43,7 @@ class Bound:
         limit = f"at {'least' if self.is_least else 'most'} {number}"
         of = f"times {self.reference}" if self.reference else self.unit
         tolerance = f", within {self.tolerance:.0%}" if self.tolerance else ""
-        return f"{limit} {of}{tolerance}"
+        return f"{limit} {of}{tolerance}{', in each round' if self.is_of_each else ''}"
 
     def is_met_by(self, figure: float) -> bool:
         if self.is_least:
@@ -59,8 +61,9 @@ class Case:
         figure: Which of the measured figures counts.
         unit: What it is shown in.
         runs: For each contender the arguments of `benchmarks.measure`, with `{url}` for the
-            server's address; or `emulator` and those of `benchmarks.emulator`; or, for imports, a
-            program.
+            server's address; or `realtime`, `interruptions` or `emulator`, and those of the module
+            of that name; or, for imports, a program. `{emulator}` stands for the address of an
+            emulator, and `{round}` for the number of the round.
         bounds: What must come out.
         rounds: How often each contender is measured.
     """
@@ -156,6 +159,79 @@ def _concurrent_case(name: str, delay_ms: int, count: int, contenders: str) -> C
         tuple(bounds),
     )
 
+
+def _realtime(measure: str, contenders: str, *arguments: object) -> dict[str, tuple[str, ...]]:
+    return {name: ("realtime", measure, name, *map(str, arguments)) for name in contenders.split()}
+
+
+def _first_in_session_case(name: str, title: str, measure: str) -> Case:
+    return Case(
+        name,
+        title,
+        "wall_s",
+        "µs",
+        _realtime(measure, "websockets facade", f"{{url}}/speak/{_EVENT}/2/2", 150),
+        (Bound("facade", 1.15, "websockets"),),
+    )
+
+
+def _session_cpu_case(name: str, title: str, measure: str, apart_ms: int, count: int) -> Case:
+    url = f"{{url}}/speak/{_EVENT}/300/{apart_ms}"
+    return Case(
+        name,
+        title,
+        "cpu_s",
+        "µs",
+        _realtime(measure, "websockets facade", url, count),
+        (Bound("facade", 1.3, "websockets"),),
+    )
+
+
+def _turns_case(name: str, title: str, measure: str) -> Case:
+    return Case(
+        name,
+        title,
+        "bytes",
+        "KB",
+        _realtime(measure, "facade", f"{{url}}/speak/{_EVENT}/4/0", 150, 1000),
+        (
+            Bound("facade", 500, unit="KB"),
+            Bound("facade", 1, figure="connections", unit="connections"),
+        ),
+    )
+
+
+def _at_once_case(name: str, title: str, measure: str) -> Case:
+    fastest = "times the fastest turn"
+    return Case(
+        name,
+        title,
+        "wall_s",
+        "ms",
+        _realtime(measure, "websockets facade", f"{{url}}/speak/{_EVENT}/20/0/50"),
+        (
+            Bound("facade", 1.5, figure="slowest turn", unit=fastest),
+            Bound("facade", 0.75, figure="last to begin", unit=fastest),
+            Bound("facade", 1, figure="connections", unit="connections"),
+        ),
+    )
+
+
+def _interruption_bounds(who: str) -> tuple[Bound, ...]:
+    return (
+        Bound(
+            who, 143, figure="interruptions", unit="interruptions", is_least=True, is_of_each=True
+        ),
+        Bound(who, 0, figure="stale bytes", unit="stale bytes", is_of_each=True),
+        Bound(who, 0, figure="hangs", unit="hangs", is_of_each=True),
+        Bound(who, 0, figure="misheard", unit="wrong words", is_of_each=True),
+        Bound(who, 0, figure="failures", unit="failures of any kind", is_of_each=True),
+    )
+
+
+# What the emulator, and as far as is seen the service, puts into an event: 100 ms.
+_EVENT = 4800
+_INTERRUPTED = ("facade", "facade, ids again", "facade, async", "facade, async, ids again")
 
 _HTTPX_BUILT = "import httpx; httpx.Client(base_url='{url}', headers={{'Authorization': 'key'}})"
 _GENERATED_BUILT = (
@@ -363,6 +439,48 @@ CASES = (
         "µs",
         _runs("streams", "httpx together facade", "{tls}/events/4096/4", "{certificate}", 150),
         (Bound("facade", 1.15, "httpx"),),
+    ),
+    _first_in_session_case(
+        "realtime-first",
+        "A realtime turn from its first token to its first audio, all tokens being there",
+        "first_audio",
+    ),
+    _first_in_session_case("realtime-first-async", "The same, async", "first_audio_async"),
+    _session_cpu_case(
+        "realtime-cpu",
+        "A second of realtime audio, in events of 100 ms that come 1 ms apart: CPU",
+        "speech",
+        1,
+        5,
+    ),
+    _session_cpu_case("realtime-cpu-async", "The same, async", "speech_async", 1, 5),
+    _session_cpu_case(
+        "realtime-cpu-flood",
+        "A second of realtime audio, in events of 100 ms that come at once: CPU",
+        "speech",
+        0,
+        20,
+    ),
+    _session_cpu_case("realtime-cpu-flood-async", "The same, async", "speech_async", 0, 20),
+    _turns_case(
+        "realtime-turns",
+        "1,000 realtime turns on one connection: growth of memory after the first 150",
+        "growth",
+    ),
+    _turns_case("realtime-turns-async", "The same, async", "growth_async"),
+    _at_once_case(
+        "realtime-50",
+        "50 realtime turns at once on one connection, to the end of the slowest",
+        "at_once",
+    ),
+    _at_once_case("realtime-50-async", "The same, async", "at_once_async"),
+    Case(
+        "realtime-interrupted",
+        "143 realtime turns interrupted at random moments, 4 at once (1,001 in 7 rounds)",
+        "wall_s",
+        "ms",
+        {name: ("interruptions", name, "{emulator}", "143", "{round}") for name in _INTERRUPTED},
+        tuple(bound for name in _INTERRUPTED for bound in _interruption_bounds(name)),
     ),
     Case(
         "mix",

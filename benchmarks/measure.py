@@ -241,9 +241,9 @@ def growth(contender: str, url: str, first: int, count: int) -> dict[str, float]
                 pass
 
     work(first)
-    before = _settled()
+    before = settled()
     work(count - first)
-    return {"bytes": _settled() - before} | server.spent()
+    return {"bytes": settled() - before} | server.spent()
 
 
 def growth_async(contender: str, url: str, first: int, count: int) -> dict[str, float]:
@@ -263,9 +263,9 @@ def growth_async(contender: str, url: str, first: int, count: int) -> dict[str, 
             await asyncio.gather(*tasks)
 
         await all_streams(first)
-        before = _settled()
+        before = settled()
         await all_streams(count - first)
-        grown = {"bytes": _settled() - before} | server.spent()
+        grown = {"bytes": settled() - before} | server.spent()
         await client.close()
         return grown
 
@@ -407,7 +407,8 @@ def _memory(file: str, name: str) -> int:
     return int(figures.split(f"{name}:")[1].split()[0]) * 1024
 
 
-def _settled() -> int:
+def settled() -> int:
+    """Return how many bytes of its own the process holds."""
     gc.collect()
     # Pages of the libraries' files come in whenever code runs for the first time.
     return _memory("smaps_rollup", "Anonymous")

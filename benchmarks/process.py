@@ -1,16 +1,21 @@
 """Servers that run as long as a block."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 @contextmanager
-def serving(module: str, *arguments: str) -> Iterator[int]:
-    """Run a module that prints its port and ends with its standard input; gives the port."""
+def serving(module: str, *arguments: str, python: Path = Path(sys.executable)) -> Iterator[int]:
+    """Run a module that prints its port and ends with its standard input; gives the port.
+
+    The port is the last number of its first line.
+    """
     with subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", module, *arguments],
+        [python, "-m", module, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -18,7 +23,7 @@ def serving(module: str, *arguments: str) -> Iterator[int]:
         assert server.stdin  # noqa: S101
         assert server.stdout  # noqa: S101
         try:
-            yield int(server.stdout.readline())
+            yield int(re.findall(r"\d{2,}", server.stdout.readline())[-1])
         finally:
             server.stdin.close()
             server.wait(timeout=10)

@@ -7,6 +7,7 @@ The first parts of a request's path say what to answer; what follows them is the
     /first/BYTES/LEAD_MS    a stream of one event, its head so many milliseconds ahead of it
     /paced/BYTES/MS         a stream of ten events, so many milliseconds apart; the audio begins
                             with the time at which the first of them was written
+    /speak/...              a realtime session: see `benchmarks.websocket`
     /stats                  what the server has done since it was asked last
 """
 
@@ -24,6 +25,8 @@ from base64 import b64encode
 from collections.abc import Iterator
 from io import BytesIO
 from itertools import chain, repeat
+
+from benchmarks.websocket import WebSocketConnection, is_handshake
 
 _STREAM_HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nx-request-id: bench\r\n"
@@ -80,6 +83,10 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._is_new and data.startswith(b"PRI * HTTP/2.0"):
             self._speak_http2(data)
+            return
+        if self._is_new and is_handshake(data):
+            self._stats.connections += 1
+            self._transport.set_protocol(WebSocketConnection(self._transport, data))
             return
         self._received += data
         self._answer()

@@ -114,7 +114,7 @@ class AsyncTurn:
                 raise SpeechError("the text of this turn is whole; speak() begins another")
             if self.connection is not None:
                 self.connection.core.append(utterance, token, time.monotonic())
-                self.connection.work.notify()
+                self.connection.wake()
             elif not utterance.is_over:
                 utterance.add_text(token)
 
@@ -128,6 +128,7 @@ class AsyncTurn:
                 return
             self.connection.core.end_text(self.utterance, time.monotonic())
             self.told()
+            self.connection.wake()
 
     async def begin(self) -> "AsyncTurn":
         """Find a connection for it, and let its text come."""
@@ -243,6 +244,7 @@ class AsyncTurn:
             now = time.monotonic()
             if self.connection is not None:
                 heard = self.connection.core.interrupt(self.utterance, now, played_s)
+                self.connection.wake()
             else:
                 heard = self.utterance.heard(played_s)
                 self.utterance.end("interrupted")
@@ -253,6 +255,7 @@ class AsyncTurn:
         """End it as failed; audio that has come stays."""
         if self.connection is not None:
             self.connection.core.fail(self.utterance, error, time.monotonic())
+            self.connection.wake()
         else:
             self.utterance.end("failed", error)
         self.told()
@@ -274,10 +277,9 @@ class AsyncTurn:
     def told(self) -> None:
         """Take note that something about it has changed."""
         self.count()
-        self.news.notify()
+        if self.utterance.waiting_bytes or self.utterance.is_over:
+            self.news.notify()
         connection = self.connection
-        if connection is not None:
-            connection.work.notify()
         if self.utterance.is_over:
             if connection is not None and self.utterance in connection.turns:
                 del connection.turns[self.utterance]
@@ -337,6 +339,11 @@ class AsyncConnection:
         self.is_paused = self.is_over = self.has_spoken = False
         self.began_at = time.monotonic()
         self.failure = ""
+
+    def wake(self) -> None:
+        """Wake what sends, if there is something to do that it does not know of."""
+        if self.core.unsent or _next_tick(self) < self.wake_at:
+            self.work.notify()
 
     def tell(self, utterances: Sequence[Utterance]) -> None:
         """Tell the turns of these utterances that there is news."""
@@ -450,6 +457,7 @@ class AsyncConnections:
         turn.connection = connection
         turn.attempts += 1
         turn.began_at, turn.messages_before = now, connection.messages
+        connection.wake()
         turn.told()
 
     def _free(self, now: float) -> AsyncConnection | None:
@@ -580,8 +588,7 @@ class AsyncConnections:
         if connection.websocket.failure:
             connection.tell(core.unreadable(connection.websocket.failure, now))
         connection.taken.notify()
-        if core.unsent or _next_tick(connection) < connection.wake_at:
-            connection.work.notify()
+        connection.wake()
 
     async def _have_room(self, connection: AsyncConnection) -> None:
         """Wait while too much audio waits to be taken."""

@@ -56,7 +56,7 @@ from facade._rules.heard import Heard
 from facade._rules.realtime_settings import RealtimeLimits, RealtimeSettings
 from facade._rules.request import check_token
 from facade._rules.sse import MAX_EVENT_BYTES
-from facade._rules.text_gathering import TextGatherer
+from facade._rules.text_gathering import LONGEST_PIECE, TextGatherer
 from facade._rules.utterance import Ending, Utterance
 from facade.errors import (
     APITimeoutError,
@@ -451,6 +451,13 @@ class Session:
         return found, self._resting.pop(found)
 
     def _append(self, context: _Context, piece: str) -> None:
+        if self._outgoing:
+            # Where words wait for each other anyway, they need no message each.
+            last, frame = self._outgoing[-1]
+            text = frame.get("text")
+            if last is context and isinstance(text, str) and len(text + piece) <= LONGEST_PIECE:
+                frame["text"] = text + piece
+                return
         self._send(context, "input_text_buffer.append", text=piece)
 
     def _send(self, context: _Context, kind: str, **fields: object) -> None:
@@ -631,8 +638,8 @@ class Session:
 
     def _judge(self, context: _Context, now: float) -> None:
         """End the utterance if it is at its end."""
-        context.due_at = None
         ending, at = self._ending_of(context)
+        context.due_at = min(at, self._deadline_of(context)[0])
         if ending is not None and at <= self._clock(now) and not context.utterance.is_over:
             self._end(context, ending, now)
 

@@ -15,8 +15,9 @@ import httpcore
 _PIECE = 64 * 1024
 # What waits for nothing; 0 would be taken for an error.
 _AT_ONCE_S = 0.001
-# A thread that waits by epoll or kqueue is not woken where another closes the socket.
-_Selector = getattr(selectors, "PollSelector", selectors.DefaultSelector)
+# One that needs nothing of the system's, so that it lives as long as the connection. And a thread
+# that waits by epoll or kqueue is not woken where another closes the socket.
+_Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 _NOT_YET = (BlockingIOError, SSLWantReadError, SSLWantWriteError, httpcore.TimeoutException)
 
 
@@ -40,11 +41,15 @@ class Duplex:
         self._is_tls = tls is not None
         self._lock = threading.Lock()
         self._socket.settimeout(0)
+        # Each for one thread: `_news` and `_writable` for the one that sends.
+        self._readable = self._waiting_for(selectors.EVENT_READ)
+        self._news = self._waiting_for(selectors.EVENT_READ)
+        self._writable = self._waiting_for(selectors.EVENT_WRITE)
 
     @property
     def has_news(self) -> bool:
         """Whether something has come that was not received."""
-        return bool(self._early) or self._wait(selectors.EVENT_READ, 0)
+        return bool(self._early) or self._wait(self._news, 0)
 
     def receive(self) -> bytes:
         """Wait for what comes; nothing at the end of the connection.
@@ -58,7 +63,7 @@ class Duplex:
         while True:
             # What came in one piece over TLS may have been read in part.
             if not self._may_have_more:
-                self._wait(selectors.EVENT_READ, None)
+                self._wait(self._readable, None)
             try:
                 with self._lock:
                     data = self._receive_now()
@@ -79,7 +84,7 @@ class Duplex:
         while rest:
             with suppress(*_NOT_YET), self._lock:
                 rest = rest[self._send_now(rest[:_PIECE], seconds) :]
-            if rest and not self._wait(selectors.EVENT_WRITE, seconds):
+            if rest and not self._wait(self._writable, seconds):
                 raise httpcore.WriteTimeout("it takes nothing more")
 
     def _receive_now(self) -> bytes:
@@ -93,7 +98,12 @@ class Duplex:
             return len(piece)
         return self._socket.send(piece)
 
-    def _wait(self, event: int, seconds: float | None) -> bool:
-        with _Selector() as selector:
-            selector.register(self._socket, event)
-            return bool(selector.select(seconds))
+    def _waiting_for(self, event: int) -> selectors.BaseSelector:
+        selector: selectors.BaseSelector = _Selector()
+        selector.register(self._socket, event)
+        return selector
+
+    def _wait(self, selector: selectors.BaseSelector, seconds: float | None) -> bool:
+        if self._socket.fileno() < 0:
+            raise ValueError("the connection is closed")
+        return bool(selector.select(seconds))

@@ -188,6 +188,10 @@ async def _wait(
     until: float,
     too_late: type[httpcore.TimeoutException],
 ) -> None:
+    if until == math.inf:
+        # A limit that is none takes as long as the waiting.
+        await ready(connection)
+        return
     with anyio.move_on_after(until - time.monotonic()):
         await ready(connection)
         return

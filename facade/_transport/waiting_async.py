@@ -37,6 +37,9 @@ Tokens: TypeAlias = Iterable[str] | AsyncIterable[str]
 """A text in pieces, as they come."""
 ITERABLE = (Iterable, AsyncIterable)
 
+# After so long others get their turn.
+_TURN_S = 0.001
+
 
 def first_place() -> object:
     """Return where a client belongs that has not been used yet: nowhere."""
@@ -183,9 +186,13 @@ def iterate(tokens: Tokens) -> AsyncIterator[str]:
 
 
 async def _each(tokens: Iterable[str]) -> AsyncIterator[str]:
+    until = time.monotonic() + _TURN_S
     for token in tokens:
         yield token
-        await checkpoint()
+        # Tokens that are at hand go out together.
+        if time.monotonic() >= until:
+            await checkpoint()
+            until = time.monotonic() + _TURN_S
 
 
 async def end(tokens: Tokens) -> None:

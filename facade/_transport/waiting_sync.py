@@ -8,8 +8,10 @@ import os
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from contextvars import copy_context
+from functools import partial
+from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias
 
 import httpx
@@ -30,6 +32,10 @@ ITERABLE = (Iterable,)
 
 # What a thread of ours takes at most to see that it is over.
 _JOIN_S = 5.0
+# How long a thread waits for something more to do.
+_IDLE_S = 5.0
+
+_Jobs: TypeAlias = "SimpleQueue[Callable[[], None]]"
 
 
 def first_place() -> object:
@@ -120,6 +126,9 @@ class Background:
     def begin(self) -> None:
         """Begin."""
         self._threads: list[threading.Thread] = []
+        # Threads that have nothing to do, by where they are given something: to wake one takes a
+        # third of the time that it takes to start one.
+        self._idle: list[_Jobs] = []
 
     def start(
         self, act: Callable[..., None], *arguments: Any, is_awaited: bool = True
@@ -134,24 +143,55 @@ class Background:
         Returns:
             What would end it. A thread cannot be ended: it sees by itself that it is over.
         """
-        thread = threading.Thread(
-            target=copy_context().run,
-            args=(act, *arguments),
-            name=f"facade {act.__name__}",
-            daemon=True,
-        )
-        thread.start()
+        job = partial(copy_context().run, act, *arguments)
+
         if is_awaited:
+            thread = threading.Thread(target=job, name=f"facade {act.__name__}", daemon=True)
+            thread.start()
             others = [other for other in self._threads if other.is_alive()]
             self._threads = [*others, thread]
-        return lambda: None
+            return _nothing
+        try:
+            self._idle.pop().put(job)
+        except IndexError:
+            name = f"facade {act.__name__}"
+            threading.Thread(target=_work, args=(job, self._idle), name=name, daemon=True).start()
+        return _nothing
 
     def close(self) -> None:
         """Wait for what still goes on."""
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().put(_nothing)
         until = time.monotonic() + _JOIN_S
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join(max(0.0, until - time.monotonic()))
+
+
+def _work(job: Callable[[], None], idle: "list[_Jobs]") -> None:
+    """Do a job, and then others that are given, until there are none for a while."""
+    jobs: _Jobs = SimpleQueue()
+    while True:
+        job()
+        del job
+        idle.append(jobs)
+        try:
+            job = jobs.get(timeout=_IDLE_S)
+        except Empty:
+            try:
+                idle.remove(jobs)
+            except ValueError:
+                # Somebody has just found it idle.
+                job = jobs.get()
+            else:
+                return
+        if job is _nothing:
+            return
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def iterate(tokens: Tokens) -> Iterator[str]:

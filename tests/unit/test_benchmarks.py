@@ -4,13 +4,15 @@ import asyncio
 import json
 import time
 from base64 import b64decode
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
+from websockets.asyncio.client import connect
 
 from benchmarks import __main__ as program
 from benchmarks import server
@@ -97,6 +99,14 @@ def test_a_bound_is_met_at_its_edge(bound: Bound, figure: float, is_met: bool) -
     assert bound.is_met_by(figure) is is_met
 
 
+def test_a_bound_of_each_round_is_missed_by_a_single_one() -> None:
+    bound = Bound("facade", 0, figure="stale bytes", is_of_each=True)
+    results: Results = {"facade": [{"stale bytes": size} for size in (0, 0, 0, 2)]}
+    assert not bound_of(CALL, bound, results).is_met
+    results["facade"].pop()
+    assert bound_of(CALL, bound, results).is_met
+
+
 def test_the_median_decides_and_not_the_spread() -> None:
     results = rounds("cpu_s", httpx=[1, 1, 1], facade=[1, 2, 50])
     assert bound_of(CALL, CALL.bounds[0], results).is_met
@@ -126,6 +136,7 @@ def test_another_figure_than_the_cases_own_is_taken_as_it_is() -> None:
         (Bound("emulator", Fraction(1, 3), "static", is_least=True), "at least 1/3 times static"),
         (Bound("facade", 8, unit="MB"), "at most 8 MB"),
         (Bound("facade", 1, "httpx", tolerance=0.01), "at most 1 times httpx, within 1%"),
+        (Bound("facade", 0, unit="hangs", is_of_each=True), "at most 0 hangs, in each round"),
     ],
 )
 def test_a_bound_is_shown_with_all_that_decides(bound: Bound, text: str) -> None:
@@ -358,3 +369,52 @@ def test_a_paced_stream_begins_with_the_time() -> None:
         assert began_ns < sent_ns < time.perf_counter_ns()
         assert len(others) == 9
         assert {audio[server.STAMP_BYTES :] for audio in others} == {first[server.STAMP_BYTES :]}
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[str]:
+    stats = server.Stats()
+    listening = await asyncio.get_running_loop().create_server(
+        lambda: server.Connection(stats), "127.0.0.1", 0
+    )
+    async with listening:
+        yield f"ws://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+
+
+async def said(url: str, *contexts: str) -> list[dict[str, Any]]:
+    """What a session is told of a text in each of these contexts, as far as it has an end."""
+    async with connect(url) as session:
+        events = [json.loads(await session.recv())]
+        for context in contexts:
+            for text in ("Hello", " there."):
+                append = {"type": "input_text_buffer.append", "text": text}
+                await session.send(json.dumps({**append, "context_id": context}))
+            commit = {"type": "input_text_buffer.commit", "context_id": context}
+            await session.send(json.dumps(commit))
+        while sum(event["type"].endswith(".done") for event in events) < len(contexts):
+            events.append(json.loads(await asyncio.wait_for(session.recv(), 10)))
+        return events
+
+
+@pytest.mark.parametrize("apart_ms", [0, 1])
+def test_a_session_is_spoken_to_when_its_text_is_whole(apart_ms: int) -> None:
+    async def ask() -> list[dict[str, Any]]:
+        async with serving() as url:
+            return await said(f"{url}/speak/4800/3/{apart_ms}/audio/speech/websocket", "one")
+
+    created, hello, there, words, *audio, done = asyncio.run(ask())
+    assert created["type"] == "session.created"
+    assert [hello["text"], there["text"]] == ["Hello", " there."]
+    assert (words["words"], words["end_seconds"]) == (["Hello", "there."], [0.15, 0.3])
+    assert [len(b64decode(event["delta"])) for event in audio] == [4800] * 3
+    assert {event["item_id"] for event in (words, *audio, done)} == {"tts_1"}
+    assert {event["context_id"] for event in (hello, words, *audio, done)} == {"one"}
+
+
+def test_contexts_of_a_session_are_spoken_in_turn_when_all_are_there() -> None:
+    async def ask() -> list[dict[str, Any]]:
+        async with serving() as url:
+            return await said(f"{url}/speak/480/3/0/2/audio/speech/websocket", "one", "other")
+
+    audio = [event["context_id"] for event in asyncio.run(ask()) if "delta" in event]
+    assert audio == ["one", "other"] * 3

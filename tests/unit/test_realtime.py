@@ -111,8 +111,11 @@ def kinds(frames: Sequence[dict[str, Any]]) -> list[str]:
 
 def test_a_turn_from_text_to_audio() -> None:
     wire = Wire()
-    utterance = wire.open("Hello there.")
-    first, second, commit = wire.sent()
+    utterance = wire.open()
+    wire.session.append(utterance, "Hello there.", wire.now)
+    (first,) = wire.sent()
+    wire.session.end_text(utterance, wire.now)
+    second, commit = wire.sent()
     assert [first["text"], second["text"]] == ["Hello ", "there."]
     assert kinds([first, second, commit]) == ["append", "append", "commit"]
     context = commit["context_id"]
@@ -129,6 +132,22 @@ def test_a_turn_from_text_to_audio() -> None:
     assert (utterance.ending, utterance.error) == ("words", None)
     assert [word.word for word in utterance.words] == ["Hello", "there"]
     assert utterance.format.sample_rate_hz == 24000
+
+
+def test_words_that_wait_to_be_sent_go_together() -> None:
+    wire = Wire()
+    one, other = wire.open(), wire.open()
+    for token in ("Hello ", "there, ", "you."):
+        wire.session.append(one, token, wire.now)
+    wire.session.append(other, "And you. ", wire.now)
+    wire.session.append(one, " " + "a" * LONGEST_PIECE + " ", wire.now)
+    wire.session.append(one, "b ", wire.now)
+    texts = [frame["text"] for frame in wire.sent()]
+    assert texts[:2] == ["Hello there, ", "And you. "]
+    assert "".join(texts[2:]) == "you. " + "a" * LONGEST_PIECE + " b "
+    assert max(map(len, texts)) <= LONGEST_PIECE
+    wire.session.append(one, "And more ", wire.now)
+    assert [frame["text"] for frame in wire.sent()] == ["And more "]
 
 
 def test_nothing_goes_out_before_the_session_is_there() -> None:
@@ -957,7 +976,7 @@ def test_what_nobody_heard_is_spoken_on_another_connection() -> None:
     other.session.adopt(partial, other.now)
     other.wait(1)
     sent = other.sent()
-    assert kinds(sent) == ["tts_session.updated", "append", "append", "commit", "append", "append"]
+    assert kinds(sent) == ["tts_session.updated", "append", "commit", "append"]
     assert "".join(frame.get("text", "") for frame in sent) == "One twoThree four"
     other.session.append(partial, " five", other.now)
     other.session.end_text(partial, other.now)

@@ -1,0 +1,134 @@
+"""What goes on beside the application: threads that are used again, tokens that are at hand."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from queue import SimpleQueue
+
+import anyio
+import httpcore
+import pytest
+
+from facade._transport import waiting_async, waiting_sync
+from facade._transport.duplex_sync import Duplex
+from facade._transport.waiting_sync import Background
+
+
+def ended(threads: set[threading.Thread]) -> bool:
+    for thread in threads:
+        thread.join(10)
+    return not any(thread.is_alive() for thread in threads)
+
+
+def those_of(background: Background, count: int) -> list[threading.Thread]:
+    """Have something done several times, one after the other, and return who did it."""
+    did: SimpleQueue[threading.Thread] = SimpleQueue()
+    found = []
+    for _ in range(count):
+        background.start(lambda: did.put(threading.current_thread()), is_awaited=False)
+        found.append(did.get(timeout=10))
+        until = time.monotonic() + 10
+        while not background._idle and time.monotonic() < until:
+            time.sleep(0.001)
+    return found
+
+
+def test_a_thread_that_has_nothing_to_do_is_used_again() -> None:
+    background = Background()
+    background.begin()
+    threads = set(those_of(background, 3))
+    assert len(threads) == 1
+    background.close()
+    assert ended(threads)
+
+
+def test_a_thread_that_has_something_to_do_is_left_alone() -> None:
+    background = Background()
+    background.begin()
+    go_on = threading.Event()
+
+    def wait() -> None:
+        go_on.wait(10)
+
+    background.start(wait, is_awaited=False)
+    (other,) = those_of(background, 1)
+    go_on.set()
+    background.close()
+    assert ended({other})
+
+
+def test_a_thread_ends_that_is_not_needed_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting_sync, "_IDLE_S", 0.2)
+    background = Background()
+    background.begin()
+    assert ended(set(those_of(background, 1)))
+    assert background._idle == []
+    background.close()
+
+
+class TakenLate(list["SimpleQueue[Callable[[], None]]"]):
+    """Idle threads of which one is taken just when it gives up."""
+
+    def __init__(self, *jobs: Callable[[], None]) -> None:
+        super().__init__()
+        self._jobs = iter(jobs)
+
+    def remove(self, jobs: SimpleQueue[Callable[[], None]]) -> None:
+        jobs.put(next(self._jobs))
+        raise ValueError
+
+
+def test_a_thread_that_is_found_idle_at_the_last_moment_does_what_it_is_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(waiting_sync, "_IDLE_S", 0.001)
+    done: list[int] = []
+    idle = TakenLate(lambda: done.append(2), waiting_sync._nothing)
+    waiting_sync._work(lambda: done.append(1), idle)
+    assert done == [1, 2]
+
+
+def test_a_connection_that_was_closed_here_is_not_waited_for() -> None:
+    one, other = socket.socketpair()
+    with one, other:
+        stream = httpcore.MockStream([])
+        stream.get_extra_info = {"socket": one}.get  # type: ignore[assignment]
+        duplex = Duplex(stream, b"")
+        assert not duplex.has_news
+        other.send(b"news")
+        assert duplex.has_news
+        assert duplex.receive() == b"news"
+        one.close()
+        with pytest.raises(httpcore.ReadError, match="closed"):
+            duplex.receive()
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize(("pause_s", "turns"), [(0.0, 0), (0.005, 2)])
+def test_others_get_their_turn_while_slow_tokens_come(
+    backend: str, pause_s: float, turns: int
+) -> None:
+    def tokens() -> Iterator[str]:
+        for token in "abc":
+            time.sleep(pause_s)
+            yield token
+
+    async def main() -> int:
+        had = 0
+
+        async def other() -> None:
+            nonlocal had
+            while True:
+                had += 1
+                await anyio.lowlevel.checkpoint()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(other)
+            given = [token async for token in waiting_async.iterate(tokens())]
+            found = had
+            tasks.cancel_scope.cancel()
+        assert given == ["a", "b", "c"]
+        return found
+
+    assert anyio.run(main, backend=backend) >= turns
