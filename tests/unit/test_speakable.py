@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -273,7 +274,7 @@ class Source:
     async def async_generator(self) -> AsyncIterator[str]:
         try:
             for piece in self.pieces:
-                await anyio.sleep(0)
+                await checkpoint()
                 yield piece
         finally:
             # What is closed by the event loop's end, and not by us, cannot wait.
