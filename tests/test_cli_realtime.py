@@ -27,11 +27,20 @@ def run(*arguments: str, text: str | bytes = FOX) -> Result:
     return CliRunner().invoke(app, ["realtime", *arguments], input=text)
 
 
+# Whatever runs the tests in the background has their processes ignore Ctrl-C.
+MAIN = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+import facade.__main__
+facade.__main__.main()
+"""
+
+
 @contextmanager
 def running(*arguments: str, **popen: object) -> Iterator[subprocess.Popen[bytes]]:
     """The command as a process of its own, in a group of its own, with its text to be written."""
     with subprocess.Popen(
-        [sys.executable, "-m", "facade", "realtime", *arguments],
+        [sys.executable, "-c", MAIN, "realtime", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -228,6 +237,18 @@ def test_a_text_that_cannot_be_spoken_is_named(content: bytes, said: str, tmp_pa
     assert said in result.stderr
     assert result.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_encoding_is_known_however_it_comes(together_environment: SpeechEmulator) -> None:
+    with running("-o", "-") as process:
+        wait_until(lambda: bool(together_environment.requests))
+        for at in range(10):
+            write(process, FOX.encode("utf-16")[at : at + 1])
+            time.sleep(0.01)
+        _, shown = process.communicate()
+    assert process.returncode == 1
+    assert shown.startswith(b"error: standard input is in UTF-16, not in UTF-8; save it as UTF-8")
+    assert shown.count(b"\n") == 1
 
 
 def test_without_its_library_it_says_what_to_install(
