@@ -6,18 +6,22 @@ is one line there and exit status 1; a misused command has exit status 2, and on
 """
 
 import codecs
+import io
 import json
 import re
+import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from fractions import Fraction
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from types import TracebackType
+from typing import Annotated, Any, Literal, NoReturn, Self
 
 import typer
 from rich import box
@@ -31,6 +35,8 @@ from facade import (
     APIError,
     AudioFormat,
     InvalidRequestError,
+    RealtimeSession,
+    RealtimeSpeech,
     RequestTooLargeError,
     SpeechAudio,
     SpeechClient,
@@ -39,6 +45,7 @@ from facade import (
     Voice,
     VoiceMix,
     check_save_path,
+    speakable,
 )
 
 
@@ -129,6 +136,16 @@ EncodingName = Annotated[
 ]
 SampleRate = Annotated[int | None, typer.Option(help="In Hz.")]
 Language = Annotated[str | None, typer.Option(help="Of the text: 'en', 'zh-hk', ...")]
+StreamOutput = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="Where to write the audio as it comes: a .wav file, a file of bare samples, or "
+        "'-' for bare samples on standard output.",
+    ),
+]
+Play = Annotated[bool, typer.Option("--play", help="Play the audio as it comes.")]
 Pronounce = Annotated[
     list[str] | None,
     typer.Option(metavar="WORD=SAID", help="Say SAID in place of WORD; may be repeated."),
@@ -216,16 +233,8 @@ def stream(
     file: TextFile = None,
     voice: VoiceName = None,
     model: Model = DEFAULT_MODEL,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="Where to write the audio as it comes: a .wav file, a file of bare samples, or "
-            "'-' for bare samples on standard output.",
-        ),
-    ] = None,
-    play: Annotated[bool, typer.Option("--play", help="Play the audio as it comes.")] = False,
+    output: StreamOutput = None,
+    play: Play = False,
     encoding: EncodingName = None,
     sample_rate: SampleRate = None,
     language: Language = None,
@@ -233,12 +242,8 @@ def stream(
     local: Local = False,
 ) -> None:
     """Speak a text and take the audio while it is being spoken."""
-    if play == (output is not None):
-        raise typer.BadParameter("give one of --output and --play")
     with _one_line_errors():
-        sound = _sound_library() if play else None
-        if output is not None:
-            _check_output(output, AudioFormat("raw", encoding))
+        sound = _sound_to(output, AudioFormat("raw", encoding), play=play)
         speaker = _speaker(voice, model)
         options: dict[str, Any] = {
             "response_encoding": encoding,
@@ -257,16 +262,73 @@ def stream(
                 started = time.monotonic()
                 with _waiting():
                     stack.enter_context(speech)
-                stack.enter_context(_live_line(speech, time.monotonic() - started))
-                if player is not None:
-                    stack.enter_context(player)
-                    for samples in speech:
-                        player.write(samples)
-                elif output == "-":
-                    for samples in speech:
-                        _write(samples)
-                else:
-                    speech.save(str(output))
+                first = f"first after {time.monotonic() - started:.2f} s"
+
+                def line() -> str:
+                    seconds = speech.duration_s
+                    length = "" if seconds is None else f"{seconds:.1f} s of audio, "
+                    return f"{length}{first}, {speech.bytes_received:,} bytes"
+
+                stack.enter_context(_live_line(line))
+                _take_audio(speech, output, player)
+        if output not in (None, "-"):
+            typer.echo(_line(str(output), speech.duration_s, speech.format))
+
+
+@app.command(cls=_Command, epilog=ENVIRONMENT)
+def realtime(
+    *,
+    voice: VoiceName = None,
+    model: Model = DEFAULT_MODEL,
+    output: StreamOutput = None,
+    play: Play = False,
+    keep_markdown: Annotated[
+        bool,
+        typer.Option(
+            "--keep-markdown",
+            help="Pass the text on as it is. By default what nobody reads aloud is left out: marks "
+            "of emphasis and headings, addresses of links, code in fences, tables' bars.",
+        ),
+    ] = False,
+    sample_rate: SampleRate = None,
+    language: Language = None,
+    pronounce: Pronounce = None,
+    local: Local = False,
+) -> None:
+    """Speak standard input while it is being written, such as what a language model answers.
+
+    Example: llm 'Tell me a story' | together-speech realtime --play
+
+    Ctrl-C ends it, and standard error says what had been heard.
+    """
+    with _one_line_errors():
+        sound = _sound_to(output, AudioFormat("raw", "pcm_s16le"), play=play)
+        if sys.stdin is None:
+            _fail("standard input is closed; pipe the text in, or redirect it from a file")
+        options: dict[str, Any] = {
+            "sample_rate": sample_rate,
+            "language": language,
+            "pronunciation_dict": dict(map(_pair, pronounce)) if pronounce else None,
+        }
+        with _client(local=local) as client, ExitStack() as stack:
+            session = _session(client, voice=_speaker(voice, model), model=model, **options)
+            # Nothing has been sent yet: what cannot be played is not paid for either.
+            player = _player(sound, session.format) if sound else None
+            stack.enter_context(session)
+            is_typed = sys.stdin.isatty()
+            if is_typed:
+                typer.echo(_HOW_TO_TYPE, err=True)
+            text = _decode(_arrivals(), "standard input")
+            speech = session.speak(_something(text if keep_markdown else speakable(text)))
+            stack.enter_context(_telling_what_was_heard(speech, player))
+            stack.enter_context(speech)
+            if not is_typed:
+
+                def line() -> str:
+                    return f"{len(speech.text):,} characters, {speech.duration_s:.1f} s of audio"
+
+                stack.enter_context(_live_line(line))
+            _take_audio(speech, output, player)
         if output not in (None, "-"):
             typer.echo(_line(str(output), speech.duration_s, speech.format))
 
@@ -393,6 +455,16 @@ def _check_output(output: str, form: AudioFormat) -> None:
     check_save_path(output, form)
 
 
+def _sound_to(output: str | None, form: AudioFormat, *, play: bool) -> Any:
+    """Refuse audio that nobody could take; return the library that plays it, if it is played."""
+    if play == (output is not None):
+        raise typer.BadParameter("give one of --output and --play")
+    if output is not None:
+        _check_output(output, form)
+        return None
+    return _sound_library()
+
+
 def _check_header(output: str, form: AudioFormat) -> None:
     """Refuse samples for a WAV file where nobody could write its header."""
     if _is_wav(output):
@@ -483,17 +555,12 @@ def _waiting() -> Iterator[None]:
 
 
 @contextmanager
-def _live_line(speech: SpeechStream, waited_s: float) -> Iterator[None]:
-    """On a terminal, keep one line up to date with how much has come."""
+def _live_line(line: Callable[[], str]) -> Iterator[None]:
+    """On a terminal, keep one line up to date."""
     console = Console(stderr=True, highlight=False)
     if not console.is_terminal:
         yield
         return
-
-    def line() -> str:
-        seconds = "" if speech.duration_s is None else f"{speech.duration_s:.1f} s of audio, "
-        return f"{seconds}first after {waited_s:.2f} s, {speech.bytes_received:,} bytes"
-
     with Live(
         get_renderable=line,
         console=console,
@@ -502,6 +569,32 @@ def _live_line(speech: SpeechStream, waited_s: float) -> Iterator[None]:
         redirect_stderr=False,
     ):
         yield
+
+
+def _session(client: SpeechClient, **options: Any) -> RealtimeSession:
+    try:
+        return client.realtime(**options)
+    except ImportError as error:
+        raise SpeechError(f"{error}, or '.[realtime]' in the checkout") from error
+
+
+@contextmanager
+def _telling_what_was_heard(speech: RealtimeSpeech, player: "_Player | None") -> Iterator[None]:
+    """Where Ctrl-C ends the speech, say how much of the text had been heard."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        heard = speech.interrupt(player.position_s if player else None)
+        how = "heard" if player else "spoken"
+        estimated = " (estimated)" if heard.heard and heard.by == "share" else ""
+        for what, text in ((f"{how}{estimated}", heard.heard), (f"not {how}", heard.unheard)):
+            typer.echo(f"{what}: {_in_one_line(text) or '(nothing)'}", err=True)
+        raise
+
+
+def _in_one_line(text: str) -> str:
+    # The text is somebody else's, and may hold what commands a terminal.
+    return "".join(filter(str.isprintable, " ".join(text.split())))
 
 
 def _sound_library() -> Any:
@@ -520,16 +613,67 @@ def _sound_library() -> Any:
     return sounddevice
 
 
-def _player(sound: Any, form: AudioFormat) -> Any:
+def _player(sound: Any, form: AudioFormat) -> "_Player":
     kinds = {"pcm_s16le": "int16", "pcm_f32le": "float32"}
     if form.encoding not in kinds or form.sample_rate_hz is None:
         raise SpeechError(f"{form} cannot be played; --encoding pcm_s16le can, where honoured")
     try:
-        return sound.RawOutputStream(
+        device = sound.RawOutputStream(
             samplerate=form.sample_rate_hz, channels=form.channels, dtype=kinds[form.encoding]
         )
     except sound.PortAudioError as error:
         raise SpeechError(f"there is no device to play on: {error}") from error
+    return _Player(device, (form.frame_bytes or 1) * form.sample_rate_hz)
+
+
+class _Player:
+    """Plays samples, and knows how far."""
+
+    def __init__(self, device: Any, bytes_per_s: int) -> None:
+        self._device = device
+        self._bytes_per_s = bytes_per_s
+        self._written_bytes = 0
+
+    @property
+    def position_s(self) -> float:
+        """Seconds of the audio that have been played."""
+        return max(0.0, self._written_bytes / self._bytes_per_s - float(self._device.latency))
+
+    def write(self, samples: bytes) -> None:
+        # A write takes as long as its samples sound, and Ctrl-C is noticed between two of them.
+        step = self._bytes_per_s // 10 // 8 * 8
+        for at in range(0, len(samples), step):
+            piece = samples[at : at + step]
+            self._device.write(piece)
+            self._written_bytes += len(piece)
+
+    def __enter__(self) -> Self:
+        self._device.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is not None and not issubclass(kind, Exception):
+            # Who ends the program does not want to hear the rest.
+            self._device.abort()
+        self._device.__exit__(kind, error, traceback)
+
+
+def _take_audio(speech: SpeechStream, output: str | None, player: _Player | None) -> None:
+    """Play the audio as it comes, or write it."""
+    if player is not None:
+        with player:
+            for samples in speech:
+                player.write(samples)
+    elif output == "-":
+        for samples in speech:
+            _write(samples)
+    else:
+        speech.save(str(output))
 
 
 def _write(content: bytes) -> None:
@@ -538,6 +682,9 @@ def _write(content: bytes) -> None:
     while rest:
         rest = rest[sys.stdout.buffer.write(rest) :]
     sys.stdout.buffer.flush()
+
+
+_HOW_TO_TYPE = "Type the text, and end it with Ctrl-D on a line of its own."
 
 
 def _text(argument: str | None, option: str | None, file: Path | None) -> str:
@@ -551,28 +698,62 @@ def _text(argument: str | None, option: str | None, file: Path | None) -> str:
     if sys.stdin is None:
         _fail("standard input is closed; give the text, or a file that holds it with --file")
     if sys.stdin.isatty():
-        typer.echo("Type the text, and end it with Ctrl-D on a line of its own.", err=True)
+        typer.echo(_HOW_TO_TYPE, err=True)
     return _decoded(sys.stdin.buffer.read(), "standard input")
 
 
+def _arrivals() -> Iterator[bytes]:
+    """Give what comes on standard input, as soon as it comes."""
+    # Not by the buffer: who waits there holds a lock, and the end of the program waits for that.
+    source = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
+    while (piece := source.read(io.DEFAULT_BUFFER_SIZE)) != b"":
+        if piece is None:
+            # Some other program has set the pipe not to wait.
+            select.select([source], [], [])
+        else:
+            yield piece
+
+
+def _something(pieces: Iterable[str]) -> Iterator[str]:
+    is_empty = True
+    for piece in pieces:
+        is_empty = is_empty and not piece.strip()
+        yield piece
+    if is_empty:
+        raise SpeechError("standard input has nothing to speak")
+
+
 def _decoded(content: bytes, name: str) -> str:
-    """Return the text of `content` with plain line ends and without a byte-order mark."""
-    found = ""
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        found = "UTF-16"
-    elif b"\0" in content:
-        found = "UTF-16LE" if content.find(b"\0") % 2 else "UTF-16BE"
-    if found:
-        _fail(f"{name} is in UTF-16, not in UTF-8; {_convert(found)}")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        _fail(
-            f"{name} is not in UTF-8: line {line} has the byte 0x{content[error.start]:02X}; if it "
-            f"is in Latin-1, {_convert('ISO-8859-1')}"
-        )
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(_decode((content,), name))
+
+
+def _decode(pieces: Iterable[bytes], name: str) -> Iterator[str]:
+    """Give the text of `pieces` with plain line ends and without a byte-order mark."""
+    pieces = iter(pieces)
+    head = b""
+    while len(head) < 2 and (piece := next(pieces, b"")):
+        head += piece
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise SpeechError(f"{name} is in UTF-16, not in UTF-8; {_convert('UTF-16')}")
+    utf8 = codecs.getincrementaldecoder("utf-8-sig")()
+    decoder = io.IncrementalNewlineDecoder(utf8, translate=True)
+    count, line = 0, 1
+    for piece in chain((head,), pieces, (b"",)):
+        if b"\0" in piece:
+            found = "UTF-16LE" if (count + piece.find(b"\0")) % 2 else "UTF-16BE"
+            raise SpeechError(f"{name} is in UTF-16, not in UTF-8; {_convert(found)}")
+        try:
+            text = decoder.decode(piece, final=not piece)
+        except UnicodeDecodeError as error:
+            line += error.object.count(b"\n", 0, error.start)
+            raise SpeechError(
+                f"{name} is not in UTF-8: line {line} has the byte "
+                f"0x{error.object[error.start]:02X}; if it is in Latin-1, {_convert('ISO-8859-1')}"
+            ) from error
+        if text:
+            yield text
+        count += len(piece)
+        line += piece.count(b"\n")
 
 
 def _convert(encoding: str) -> str:

@@ -37,14 +37,20 @@ def unboxed(shown: str) -> str:
     return " ".join(shown.replace("│", "").split())
 
 
-def on_a_terminal(*arguments: str, typed: str = "") -> tuple[int, str]:
-    """Run the command line with its three streams on a terminal of their own."""
+def on_a_terminal(*arguments: str, typed: str = "", piped: str | None = None) -> tuple[int, str]:
+    """Run the command line with its streams on a terminal of their own, or input from a pipe."""
     ours, theirs = pty.openpty()
     os.write(ours, typed.encode())
+    stdin = theirs
+    if piped is not None:
+        stdin, end = os.pipe()
+        os.write(end, piped.encode())
+        os.close(end)
     process = subprocess.Popen(
-        [sys.executable, "-m", "facade", *arguments], stdin=theirs, stdout=theirs, stderr=theirs
+        [sys.executable, "-m", "facade", *arguments], stdin=stdin, stdout=theirs, stderr=theirs
     )
-    os.close(theirs)
+    for file in {stdin, theirs}:
+        os.close(file)
     shown = b""
     try:
         while piece := os.read(ours, 4096):
@@ -138,7 +144,7 @@ def test_the_short_options_are_those_that_people_know(
     assert (asked(service)["input"], asked(service)["voice"]) == ("Good morning.", "am_adam")
 
 
-COMMANDS = [(), ("synthesize",), ("stream",), ("voices",), ("mix",)]
+COMMANDS = [(), ("synthesize",), ("stream",), ("realtime",), ("voices",), ("mix",)]
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
@@ -149,7 +155,7 @@ def test_help_says_what_there_is(command: tuple[str, ...], flag: str) -> None:
     if command != ("mix",):
         assert "TOGETHER_API_KEY" in result.stdout
         assert "TOGETHER_BASE_URL" in result.stdout
-    if command and command[0] in ("synthesize", "stream"):
+    if command and command[0] in ("synthesize", "stream", "realtime"):
         assert f"default {cli.DEFAULT_VOICE}" in unboxed(result.stdout)
 
 
@@ -305,6 +311,8 @@ def test_a_text_that_is_not_utf8_is_named_with_what_to_do(
         ("<&-", "synthesize", "standard input is closed; give the text"),
         (">&-", "synthesize Hi. -o -", "standard output is closed"),
         (">&-", "stream Hi. -o -", "standard output is closed"),
+        ("<&-", "realtime -o out.wav", "standard input is closed; pipe the text in"),
+        (">&-", "realtime -o -", "standard output is closed"),
         (">&-", "voices", "standard output is closed"),
         (">&-", "mix af_bella af_heart", "standard output is closed"),
         ("> /dev/full", "mix af_bella af_heart", os.strerror(28)),
@@ -420,6 +428,12 @@ OUTPUTS = [
     (("stream", "-o", "x.mp3"), "'x.mp3' must not hold; end the name in '.wav' or '.raw', or ask"),
     (("stream", "-o", "x.wav", "--model", "some/model", "-v", "tiger"), "a WAV header needs"),
     (("stream", "--play"), "pip install 'together-speech[play]'"),
+    (("realtime", "-o", "missing/x.wav"), "missing: there is no such folder"),
+    (
+        ("realtime", "-o", "x.mp3"),
+        "'x.mp3' must not hold; end the name in '.wav' or '.raw', or ask",
+    ),
+    (("realtime", "--play"), "pip install 'together-speech[play]'"),
 ]
 
 
@@ -475,6 +489,10 @@ def test_a_text_refused_for_its_length_leads_on(
         ("synthesize", "Hi.", "--text", "Hi."),
         ("stream", "Hi.", "--voice", "af_heart"),
         ("stream", "Hi.", "--voice", "af_heart", "--play", "--output", "x.wav"),
+        ("realtime",),
+        ("realtime", "--play", "-o", "x.wav"),
+        ("realtime", "-o", "x.wav", "--model", "some/model"),
+        ("realtime", "Hi.", "-o", "x.wav"),
         ("mix", "af_bella=much", "af_heart=1"),
         ("mix", "af_bella=", "af_heart=1"),
         ("mix", "af_bella=1/0", "af_heart=1"),
@@ -569,6 +587,8 @@ class _Player:
             if _Player.opened_with:
                 raise _Player.PortAudioError("no default output device")
             _Player.opened_with = options
+
+        latency = 0.05
 
         def __enter__(self) -> Self:
             return self

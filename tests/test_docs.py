@@ -7,15 +7,17 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import soundfile  # type: ignore[import-untyped]
 from typer.testing import CliRunner
 
-from facade.cli import app
+from facade.cli import DEFAULT_MODEL, app
 from tests.documents import DOCUMENTS, ROOT, Block, blocks
 from tests.emulator.conftest import emulator_process
+from tests.test_cli_realtime import Player
 from together_emulator import SpeechEmulator
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -24,6 +26,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 
 BLOCKS = blocks()
 PYTHON = [block for block in BLOCKS if block.language == "python"]
+# What a program prints stands behind it.
+SHOWN = {program: shown for program, shown in pairwise(BLOCKS) if shown.language == "text"}
 TESTS = [block for block in PYTHON if "def test_" in block.text]
 COMMANDS = [
     pytest.param(shlex.split(line, comments=True), id=f"{block}: {line}")
@@ -59,14 +63,19 @@ def hear_files() -> set[str]:
 
 def test_every_block_is_of_a_kind_that_is_tried() -> None:
     """A fence that is spelled in another way would be run by nobody."""
-    assert {block.language for block in BLOCKS} == {"python", "sh"}
+    assert {block.language for block in BLOCKS} == {"python", "sh", "text"}
+    assert {block.language for block in SHOWN} == {"python"}
     fences = sum(path.read_text(encoding="utf-8").count("```") for path in DOCUMENTS)
     assert fences == 2 * len(BLOCKS)
 
 
 @pytest.mark.parametrize("block", [block for block in PYTHON if block not in TESTS], ids=str)
-def test_a_program_runs_as_it_stands(block: Block, emulator: SpeechEmulator) -> None:
+def test_a_program_runs_as_it_stands(
+    block: Block, emulator: SpeechEmulator, capsys: pytest.CaptureFixture[str]
+) -> None:
     names = block.run()
+    if block in SHOWN:
+        assert capsys.readouterr().out == SHOWN[block].text
     # An application waits to be asked (`test_web.py`), and one block has an emulator of its own.
     assert emulator.requests or names.keys() & {"app", "emulator"}
     assert hear_files() == set(re.findall(r'"([a-z-]+\.(?:wav|mp3))"', block.text))
@@ -81,8 +90,15 @@ def test_tests_run_as_they_stand(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", COMMANDS)
-def test_a_command_runs_as_it_stands(words: list[str], emulator: SpeechEmulator) -> None:
+def test_a_command_runs_as_it_stands(
+    words: list[str], emulator: SpeechEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     match words:
+        case ["llm", prompt, "|", "together-speech", "realtime", *arguments]:
+            monkeypatch.setitem(sys.modules, "sounddevice", Player)
+            result = CliRunner().invoke(app, ["realtime", *arguments], input=prompt)
+            assert (result.exit_code, result.stderr) == (0, "")
+            assert emulator.characters == {DEFAULT_MODEL: len(prompt)}
         case ["together-speech", *arguments]:
             result = CliRunner().invoke(app, arguments)
             assert result.exit_code == 0, result.stderr

@@ -4,6 +4,7 @@ A line with an ignore is a mistake that must be reported: where it is not, the i
 which is a mistake by itself.
 """
 
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -24,6 +25,7 @@ from facade import (
     Voice,
     VoiceMix,
     WeightedVoice,
+    speakable,
 )
 
 
@@ -98,6 +100,13 @@ def mixes() -> None:
     assert_type(mix.shares, dict[str, Fraction])
     assert_type(str(mix), str)
     VoiceMix([("af_bella", Decimal("0.5")), ("af_heart", Fraction(1, 2))])
+
+
+def text(tokens: Iterable[str], later: AsyncIterable[str]) -> None:
+    assert_type(speakable("**Hello.**"), Iterator[str])
+    assert_type(speakable(tokens, emoji=False), Iterator[str])
+    assert_type(speakable(later, code=True), AsyncIterator[str])
+    speakable(3)  # type: ignore[call-overload]
 
 
 def errors(error: Exception) -> None:

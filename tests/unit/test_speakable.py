@@ -1,9 +1,13 @@
 """Markdown into text that can be read aloud, however it is cut."""
 
 import re
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from functools import partial
 from itertools import pairwise
 
+import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -249,3 +253,92 @@ def test_no_word_is_lost_or_added(words: list[tuple[str, str]]) -> None:
     text = " ".join(mark.format(word) for word, mark in words)
     assert re.findall("[a-z]+", said(text)) == [word for word, _ in words]
     assert not set("*`~#<>[]()|_") & set(said(text))
+
+
+# --- where the text comes from -------------------------------------------------------------------
+
+
+class Source:
+    """Text in pieces, of every kind that a program may have it in, and whether it was closed."""
+
+    def __init__(self, *pieces: str) -> None:
+        self.pieces = pieces
+        self.is_closed = False
+
+    def generator(self) -> Iterator[str]:
+        try:
+            yield from self.pieces
+        finally:
+            self.is_closed = True
+
+    async def async_generator(self) -> AsyncIterator[str]:
+        try:
+            for piece in self.pieces:
+                await checkpoint()
+                yield piece
+        finally:
+            # What is closed by the event loop's end, and not by us, cannot wait.
+            await anyio.sleep(0.001)
+            self.is_closed = True
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        return self.async_generator()
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_text_that_comes_asynchronously_is_given_so(backend: str) -> None:
+    pieces = ("# **Wel", "come** [he", "re](https://a.b) ", "😀", "\n```\nx\n```\n*")
+
+    async def gather(**options: bool) -> list[str]:
+        source = Source(*pieces)
+        for tokens in (source.async_generator(), source):
+            found = [piece async for piece in speakable(tokens, **options)]
+        assert source.is_closed
+        return found
+
+    for options in ({}, {"emoji": False, "code": True}):
+        found = anyio.run(partial(gather, **options), backend=backend)
+        assert found == list(speakable(pieces, **options))
+        assert "" not in found
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_who_wants_no_more_closes_the_source(backend: str) -> None:
+    async def leave() -> None:
+        source = Source("Hello ", "there.")
+        # While somebody else holds it, only a call closes it.
+        tokens = source.async_generator()
+        said = speakable(tokens)
+        assert await anext(said) == "Hello "
+        assert isinstance(said, AsyncGenerator)
+        await said.aclose()
+        assert source.is_closed
+
+    anyio.run(leave, backend=backend)
+    source = Source("Hello ", "there.")
+    tokens = source.generator()
+    said = speakable(tokens)
+    assert next(said) == "Hello "
+    assert isinstance(said, Generator)
+    said.close()
+    assert source.is_closed
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_what_the_source_raises_comes_out(backend: str) -> None:
+    def broken() -> Iterator[str]:
+        yield "Hello"
+        raise ConnectionError("the model has gone")
+
+    async def broken_async() -> AsyncIterator[str]:
+        for piece in broken():
+            yield piece
+
+    async def gather() -> None:
+        with pytest.raises(ConnectionError, match="the model has gone"):
+            async for _ in speakable(broken_async()):
+                pass
+
+    anyio.run(gather, backend=backend)
+    with pytest.raises(ConnectionError, match="the model has gone"):
+        list(speakable(broken()))
