@@ -242,7 +242,8 @@ _GENERATED_BUILT = (
 _FACADE_BUILT = "import facade; facade.SpeechClient('key', base_url='{url}')"
 # 10 µs and 25 µs on a machine on which json.dumps takes 1.4 µs.
 _DICTIONARY = "times json.dumps of a small dictionary"
-_SMALL_AND_LARGE = ("{url}/whole/4096/0", "{url}/whole/104857600/0")
+_100_MB = "{url}/whole/104857600/0"
+_SMALL_AND_LARGE = ("{url}/whole/4096/0", _100_MB)
 _SMALL_AND_LARGE_STREAM = ("{url}/events/4096/1", "{url}/events/32768/3200")
 _FIRST = "httpx together facade"
 
@@ -385,6 +386,19 @@ CASES = (
     _decode_async_case(4096, 0.54),
     _decode_async_case(32 * 1024, 0.378),
     Case(
+        "save-whole",
+        "A whole answer of 100 MB into a file, CPU",
+        "cpu_s",
+        "ms",
+        {
+            "httpx": ("save_whole", "httpx", _100_MB, "4"),
+            "facade": ("save_whole", "facade", _100_MB, "4"),
+            "httpx, async": ("save_whole_async", "httpx", _100_MB, "4"),
+            "facade, async": ("save_whole_async", "facade", _100_MB, "4"),
+        },
+        (Bound("facade", 1.1, "httpx"), Bound("facade, async", 1.1, "httpx, async")),
+    ),
+    Case(
         "memory-save",
         "256 MB streamed into a file: peak memory above that of 1 MB",
         "bytes",
@@ -403,9 +417,14 @@ CASES = (
             "together, stream to a file": ("peak", "together", *_SMALL_AND_LARGE_STREAM, "save"),
             "facade, synthesize": ("peak", "facade", *_SMALL_AND_LARGE, "call"),
             "together": ("peak", "together", *_SMALL_AND_LARGE, "call"),
+            "httpx, iter_raw to a file": ("peak", "httpx", *_SMALL_AND_LARGE, "save_whole"),
+            "facade, synthesize_to_file": ("peak", "facade", *_SMALL_AND_LARGE, "save_whole"),
+            "the same, async": ("peak", "facade", *_SMALL_AND_LARGE, "save_whole_async"),
         },
         (
             Bound("facade, stream to a file", 4, unit="MB"),
+            Bound("facade, synthesize_to_file", 1, unit="MB"),
+            Bound("the same, async", 1, unit="MB"),
             # Both hold 200 MB; what an allocator keeps of the call before must not decide.
             Bound("facade, synthesize", 1, "httpx, .content", tolerance=0.01),
         ),

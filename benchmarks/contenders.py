@@ -27,7 +27,10 @@ class Contender(Protocol):
         """Give the audio of a stream as it comes."""
 
     def save(self, path: Path) -> None:
-        """Write the audio of a large answer to a file as it comes."""
+        """Write the audio of a stream to a file as it comes."""
+
+    def save_whole(self, path: Path) -> None:
+        """Write a whole answer to a file as it comes."""
 
 
 class AsyncContender(Protocol):
@@ -36,6 +39,8 @@ class AsyncContender(Protocol):
     async def call(self) -> bytes: ...
 
     def stream(self) -> AsyncIterator[bytes]: ...
+
+    async def save_whole(self, path: Path) -> None: ...
 
     async def close(self) -> None: ...
 
@@ -67,6 +72,15 @@ class Httpx:
         with path.open("wb") as file:
             for audio in self.stream():
                 file.write(audio)
+
+    def save_whole(self, path: Path) -> None:
+        with (
+            path.open("wb") as file,
+            self._client.stream("POST", "/audio/speech", json=BODY) as response,
+        ):
+            response.raise_for_status()
+            for chunk in response.iter_raw():
+                file.write(chunk)
 
 
 class HttpxAbsolute(Httpx):
@@ -166,6 +180,9 @@ class Facade:
         with self._client.stream(TEXT, voice=VOICE) as stream:
             stream.save(path)
 
+    def save_whole(self, path: Path) -> None:
+        self._client.synthesize_to_file(TEXT, path, voice=VOICE)
+
 
 class AsyncHttpx:
     def __init__(self, url: str) -> None:
@@ -194,6 +211,14 @@ class AsyncHttpx:
             async for line in response.aiter_lines():
                 if line.startswith("data: ") and line != "data: [DONE]":
                     yield b64decode(json.loads(line[6:])["b64"])
+
+    async def save_whole(self, path: Path) -> None:
+        # As applications write files in a coroutine who do not hand each piece to a thread.
+        with path.open("wb") as file:
+            async with self._client.stream("POST", "/audio/speech", json=BODY) as response:
+                response.raise_for_status()
+                async for chunk in response.aiter_raw():
+                    file.write(chunk)
 
 
 class AsyncHttpxDiscarding(AsyncHttpx):
@@ -287,6 +312,9 @@ class AsyncFacade:
         async with self._client.stream(TEXT, voice=VOICE) as stream:
             async for samples in stream:
                 yield samples
+
+    async def save_whole(self, path: Path) -> None:
+        await self._client.synthesize_to_file(TEXT, path, voice=VOICE)
 
 
 class AsyncFacadeAiohttp(AsyncFacade):

@@ -39,6 +39,36 @@ def call(contender: str, url: str, count: int) -> dict[str, float]:
     return start.spent(count) | server.spent()
 
 
+def save_whole(contender: str, url: str, count: int) -> dict[str, float]:
+    """CPU seconds of a whole answer that goes into a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        client, path = CONTENDERS[contender](url, None), Path(folder, "speech.wav")
+        client.save_whole(path)
+        server = Server(url)
+        start = Time()
+        for _ in range(count):
+            client.save_whole(path)
+        return start.spent(count) | server.spent()
+
+
+def save_whole_async(contender: str, url: str, count: int) -> dict[str, float]:
+    """The same, asynchronously."""
+
+    async def work(path: Path) -> dict[str, float]:
+        client = ASYNC_CONTENDERS[contender](url)
+        await client.save_whole(path)
+        server = Server(url)
+        start = Time()
+        for _ in range(count):
+            await client.save_whole(path)
+        spent = start.spent(count) | server.spent()
+        await client.close()
+        return spent
+
+    with tempfile.TemporaryDirectory() as folder:
+        return asyncio.run(work(Path(folder, "speech.wav")))
+
+
 def concurrent(contender: str, url: str, count: int) -> dict[str, float]:
     """Seconds for a whole answer where so many are under way at once."""
 
@@ -387,12 +417,20 @@ def _median_wait(had_ns: list[int], sent_ns: list[int]) -> dict[str, float]:
 
 
 def _fetch(contender: str, url: str, how: str) -> None:
-    client = CONTENDERS[contender](url, None)
-    if how == "call":
-        client.call()
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            client.save(Path(folder, "speech.raw"))
+    async def save_async(path: Path) -> None:
+        client = ASYNC_CONTENDERS[contender](url)
+        await client.save_whole(path)
+        await client.close()
+
+    with tempfile.TemporaryDirectory() as folder:
+        if how == "call":
+            CONTENDERS[contender](url, None).call()
+        elif how == "save":
+            CONTENDERS[contender](url, None).save(Path(folder, "speech.raw"))
+        elif how == "save_whole":
+            CONTENDERS[contender](url, None).save_whole(Path(folder, "speech.wav"))
+        else:
+            asyncio.run(save_async(Path(folder, "speech.wav")))
 
 
 def _raised(contender: str, url: str, how: str) -> dict[str, float]:
@@ -431,6 +469,8 @@ _WHAT: dict[str, Callable[..., dict[str, float]]] = {
         peak,
         peak_above,
         request,
+        save_whole,
+        save_whole_async,
         server_alone,
         streams,
         tls_call,

@@ -3,13 +3,16 @@
 import asyncio
 import os
 import ssl
+import sys
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import pytest
 import trustme
-from hypothesis import settings
+from hypothesis import is_hypothesis_test, settings
 
 from facade import AsyncSpeechClient, SpeechAudio, SpeechClient, Voice
 
@@ -18,10 +21,40 @@ KEY = "tgp_v1_sE3cReT-kEy-0123456789abcdef"
 
 _T = TypeVar("_T")
 
+# Nothing of the emulator is among what coverage is measured of.
+_EMULATOR = Path(__file__).parent / "emulator"
+
 # At a desk every run tries other examples; a run of CI says the same of the same code each time.
 settings.register_profile("desk", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "desk")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Measure no coverage in tests of many examples, nor of the emulator, nor where it is marked.
+
+    Measuring takes as long again as the tests. What they cover is covered without them too, and by
+    the same examples each time: so this can make 100 % harder to have, and never easier.
+    """
+    is_measured = not (
+        item.get_closest_marker("unmeasured")
+        or is_hypothesis_test(getattr(item, "function", None))
+        or item.path.is_relative_to(_EMULATOR)
+    )
+    if is_measured:
+        return (yield)
+    tracer, in_threads = sys.gettrace(), threading.gettrace()
+    with pytest.MonkeyPatch.context() as patch:
+        # By this coverage measures programs that a test starts.
+        patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+        sys.settrace(None)
+        threading.settrace(None)
+        try:
+            return (yield)
+        finally:
+            sys.settrace(tracer)
+            threading.settrace(in_threads)
 
 
 class Speaker(ABC):

@@ -19,6 +19,9 @@ class Body:
     """The body of one answer.
 
     Compression is not asked for, and some servers use it all the same.
+
+    Attributes:
+        is_plain: Whether it comes as it is.
     """
 
     def __init__(self, call: Call, config: Config, limit: int | None) -> None:
@@ -36,13 +39,9 @@ class Body:
         self._inflater: Any = None
         self._encoding = call.headers.get("content-encoding", "").strip()
         encoding = self._encoding.lower()
+        self.is_plain = encoding in ("", "identity")
         if encoding in ("gzip", "x-gzip", "deflate"):
             self._inflater = zlib.decompressobj(15 if encoding == "deflate" else 31)
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether it comes as it is."""
-        return self._encoding.lower() in ("", "identity")
 
     def expect(self, length: str) -> None:
         """Refuse a body by what its head says of its length, before any of it is read.

@@ -24,6 +24,12 @@ def _frozen_operations(request: pytest.FixtureRequest, monkeypatch: pytest.Monke
         freeze(monkeypatch)
 
 
+@pytest.fixture(autouse=True)
+def _unmeasured_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the tools are covered by calls them here; as programs they take twice as long for it."""
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+
+
 def freeze(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the tools in this process use the operations of the frozen contract."""
     for module in (compose, operations, vendor):

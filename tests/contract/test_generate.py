@@ -9,6 +9,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -52,6 +53,11 @@ def remove_all(generated: Path) -> None:
     shutil.rmtree(generated)
 
 
+def copied(built: Path, root: Path, target: Path, *, verbose: bool) -> None:
+    """Stands for `generate.build` where the sources are those that `built` was made from."""
+    shutil.copytree(built, target)
+
+
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
@@ -67,10 +73,14 @@ def test_any_drift_fails_and_is_named_and_a_rebuild_mends_it(
     tree: Path,
     frozen_tree: Path,
     capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
     spoil: Callable[[Path], None],
     told: list[str],
 ) -> None:
     """Changed, added and removed files alike; `--check` itself changes nothing."""
+    if spoil not in (change_a_byte, remove_all):
+        # Those two are built. For the others a build has nothing else to read than for the first.
+        monkeypatch.setattr(generate, "build", partial(copied, frozen_tree / "generated"))
     generated = tree / "generated"
     spoil(generated)
     spoilt = generate.read_tree(generated)

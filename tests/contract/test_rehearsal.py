@@ -35,6 +35,12 @@ COPIED = (
     "together_emulator",
 )  # fmt: skip
 
+# Those that the copied tests need: to load all that are installed takes longer than they run.
+PLUGINS = {
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    "PYTEST_PLUGINS": "pytest_socket,together_emulator.pytest_plugin",
+}
+
 COVERAGE = "test_facade_coverage.py::"
 EMULATOR = "test_contract.py::"
 
@@ -195,7 +201,7 @@ class Day:
         done = subprocess.run(
             [sys.executable, *arguments],
             cwd=self.root,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": path, **PLUGINS},
             capture_output=True,
             text=True,
         )

@@ -1,12 +1,13 @@
 """The synchronous half of the facade is what its asynchronous half gives."""
 
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
 import pytest
 
 from contract import unasync
+from contract.compose import ROOT
 
 SOURCE = '''"""Reads."""
 
@@ -100,9 +101,14 @@ def test_what_cannot_be_read_ends_in_a_line(
     assert "contract.unasync: ruff failed" in capsys.readouterr().err
 
 
-def test_it_is_a_program() -> None:
-    done = subprocess.run([sys.executable, "-m", "contract.unasync", "--help"], capture_output=True)
-    assert b"--check" in done.stdout
+def test_it_is_a_program(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["contract.unasync", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / "contract" / "unasync.py"), run_name="__main__")
+    assert ended.value.code == 0
+    assert "--check" in capsys.readouterr().out
 
 
 def test_our_own_is_up_to_date() -> None:

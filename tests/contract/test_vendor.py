@@ -74,6 +74,8 @@ def repository(tree: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ):
         subprocess.run(command, cwd=tree, check=True)
     monkeypatch.setattr(uses, "PACKAGE", "frozen_openapi")
+    # The test in it needs none, and to load them takes most of the time of a run.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     return tree
 
 

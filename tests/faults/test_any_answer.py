@@ -5,6 +5,7 @@ import json
 from itertools import cycle
 from queue import SimpleQueue
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -88,6 +89,7 @@ def answers(draw: st.DrawFn) -> list[bytes]:
     return made
 
 
+@pytest.mark.unmeasured
 def test_no_foreign_exception_comes_out(connect: Connect, kind: str) -> None:
     waiting: SimpleQueue[bytes] = SimpleQueue()
     examples = EXAMPLES[kind]

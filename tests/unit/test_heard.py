@@ -44,6 +44,12 @@ def test_a_word_is_heard_once_it_is_spoken_to_its_end(played_s: float, heard: st
     assert after(HELLO, timed(*HELLO_WORDS), played_s) == heard
 
 
+def test_signs_behind_the_last_word_are_no_words_that_nobody_has_told() -> None:
+    assert after("Hello (...)", timed("Hello"), 0.7) == "Hello (...)"
+    cut = heard_of("Hello (!", timed("Hello"), played_s=2.0, audio_s=3.0, is_whole=False)
+    assert (cut.heard + cut.unheard, cut.by) == ("Hello (!", "words")
+
+
 @pytest.mark.parametrize(
     ("text", "words", "spoken", "heard"),
     [

@@ -40,6 +40,13 @@ def has_surplus(content: bytes, cuts: list[int]) -> bool:
     return end.has_surplus
 
 
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_what_comes_byte_by_byte_ends_where_the_whole_ends(answer: bytes) -> None:
+    for cuts in ([], list(range(len(answer)))):
+        assert not has_surplus(answer, cuts)
+        assert has_surplus(answer + b"H", cuts)
+
+
 @given(st.sampled_from(ANSWERS), st.sampled_from(SURPLUS), st.lists(st.integers(0, 10**6)))
 def test_what_comes_after_the_end_is_seen_however_it_is_cut(
     answer: bytes, surplus: bytes, cuts: list[int]

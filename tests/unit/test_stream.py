@@ -176,6 +176,12 @@ def test_a_stream_that_is_cut_short_gives_the_audio_before_and_raises(
     assert caught.value.request_id == "req-1"
 
 
+def test_a_last_event_without_its_empty_line_is_heard_all_the_same() -> None:
+    with pytest.raises(StreamInterruptedError) as caught:
+        decode([shape_b(b"abcd").rstrip()], a_decoder())
+    assert audio_before(caught.value) == b"abcd"
+
+
 def test_samples_come_whole() -> None:
     decoder = a_decoder(AudioFormat("raw", "pcm_f32le", 44100, 1))
     given_out = [
