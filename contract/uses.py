@@ -6,6 +6,7 @@ Sources are read, not run: where an import is gone, nothing could be run.
 from __future__ import annotations
 
 import ast
+from contextlib import suppress
 from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -136,10 +137,11 @@ class _File:
         self._defined: dict[str, tuple[str, _Definition]] = {}
 
     def lacks(self) -> Iterator[Lack]:
-        for node in ast.walk(self._tree):
+        nodes = [node for tree in (self._tree, *_quoted(self._tree)) for node in ast.walk(tree)]
+        for node in nodes:
             if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE:
                 yield from self._import_lacks(node)
-        for node in ast.walk(self._tree):
+        for node in nodes:
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 yield from self._attribute_lacks(node, node.value.id)
             if isinstance(node, ast.Call):
@@ -244,6 +246,15 @@ class _File:
             if is_required and field not in written:
                 what = f"{name} needs the field {field!r} now"
                 yield Lack(self._name, call.lineno, what, stops=True)
+
+
+def _quoted(tree: ast.Module) -> Iterator[ast.Module]:
+    """The programs that import the package from within a string, as `python -c` is given them."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Constant(value=str(text)) if f"from {PACKAGE}" in text:
+                with suppress(SyntaxError):  # prose
+                    yield ast.increment_lineno(ast.parse(text), node.lineno - 1)
 
 
 def _options(path: Path) -> dict[str, int]:
