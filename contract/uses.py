@@ -21,7 +21,10 @@ USERS = ("facade", "benchmarks")
 """The folders whose modules import the generated package."""
 
 OPTIONS = "facade/_rules/options.py"
-"""Where the fields that may be left out of a request's body are listed, in classes of TypedDict."""
+"""Where the fields that may be left out of a request's body are listed."""
+
+ALL_OPTIONS = "AnyOptions"
+"""The class there that has all of them, of its own or by its bases; others need no body."""
 
 NO_FIELDS = {"extra_body"}
 """The options that are no fields."""
@@ -258,13 +261,18 @@ def _quoted(tree: ast.Module) -> Iterator[ast.Module]:
 
 
 def _options(path: Path) -> dict[str, int]:
-    """The fields that a module lists in classes, each with its line; none where it is missing."""
+    """The fields that a module lists as options of a body, each with its line; or none."""
     tree = ast.parse(path.read_text(encoding="utf-8") if path.exists() else "")
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    names = [ALL_OPTIONS]
+    for name in names:
+        if name in classes:
+            names += [base.id for base in classes[name].bases if isinstance(base, ast.Name)]
     return {
         field.target.id: field.lineno
-        for node in tree.body
-        if isinstance(node, ast.ClassDef)
-        for field in node.body
+        for name in names
+        if name in classes
+        for field in classes[name].body
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
         if field.target.id not in NO_FIELDS
     }
