@@ -6,6 +6,7 @@ Sources are read, not run: where an import is gone, nothing could be run.
 from __future__ import annotations
 
 import ast
+from contextlib import suppress
 from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,7 +21,10 @@ USERS = ("facade", "benchmarks")
 """The folders whose modules import the generated package."""
 
 OPTIONS = "facade/_rules/options.py"
-"""Where the fields that may be left out of a request's body are listed, in classes of TypedDict."""
+"""Where the fields that may be left out of a request's body are listed."""
+
+ALL_OPTIONS = "AnyOptions"
+"""The class there that has all of them, of its own or by its bases; others need no body."""
 
 NO_FIELDS = {"extra_body"}
 """The options that are no fields."""
@@ -136,10 +140,11 @@ class _File:
         self._defined: dict[str, tuple[str, _Definition]] = {}
 
     def lacks(self) -> Iterator[Lack]:
-        for node in ast.walk(self._tree):
+        nodes = [node for tree in (self._tree, *_quoted(self._tree)) for node in ast.walk(tree)]
+        for node in nodes:
             if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE:
                 yield from self._import_lacks(node)
-        for node in ast.walk(self._tree):
+        for node in nodes:
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 yield from self._attribute_lacks(node, node.value.id)
             if isinstance(node, ast.Call):
@@ -246,14 +251,28 @@ class _File:
                 yield Lack(self._name, call.lineno, what, stops=True)
 
 
+def _quoted(tree: ast.Module) -> Iterator[ast.Module]:
+    """The programs that import the package from within a string, as `python -c` is given them."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Constant(value=str(text)) if f"from {PACKAGE}" in text:
+                with suppress(SyntaxError):  # prose
+                    yield ast.increment_lineno(ast.parse(text), node.lineno - 1)
+
+
 def _options(path: Path) -> dict[str, int]:
-    """The fields that a module lists in classes, each with its line; none where it is missing."""
+    """The fields that a module lists as options of a body, each with its line; or none."""
     tree = ast.parse(path.read_text(encoding="utf-8") if path.exists() else "")
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    names = [ALL_OPTIONS]
+    for name in names:
+        if name in classes:
+            names += [base.id for base in classes[name].bases if isinstance(base, ast.Name)]
     return {
         field.target.id: field.lineno
-        for node in tree.body
-        if isinstance(node, ast.ClassDef)
-        for field in node.body
+        for name in names
+        if name in classes
+        for field in classes[name].body
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
         if field.target.id not in NO_FIELDS
     }

@@ -25,6 +25,7 @@ from contract.compose import OPERATIONS, ROOT
 from contract.document import dump, find_operation, load_openapi
 from contract.generate import read_tree
 from contract.overlay import Overlay, apply, load_overlay
+from contract.uses import USERS
 from contract.vendor import FILES
 from tests.contract.reading import Contract
 
@@ -670,6 +671,9 @@ def test_a_renamed_operation_is_green_after_what_is_printed(
     run = day.follow(run)
     assert (run.status, run.out.splitlines()[0]) == (0, "NONE"), run.told
     assert "createSpeech" in (day.root / "contract" / "compose.py").read_text(encoding="utf-8")
+    old = OPERATIONS[0].replace("-", "_")
+    modules = (path for folder in USERS for path in (day.root / folder).rglob("*.py"))
+    assert [path for path in modules if re.search(rf"\b{old}\b", path.read_text("utf-8"))] == []
     check_green(day)
 
 

@@ -151,7 +151,26 @@ def test_what_is_gone_is_told_with_its_line(
     assert told(root) == [f"facade/_below/wire.py:{line}" for line in lines]
 
 
+def test_a_program_in_a_string_is_read_too(root: Path) -> None:
+    """`python -c` runs some; words about an import are none."""
+    text = (
+        '"""What comes from frozen_openapi is read."""\n'
+        "CODE = (\n"
+        '    "from frozen_openapi.api.audio import audio_speech, spoken; "\n'
+        "    \"audio_speech.later('{url}')\"\n"
+        ")\n"
+    )
+    (root / "benchmarks").mkdir()
+    (root / "benchmarks" / "cases.py").write_text(text, encoding="utf-8")
+    assert told(root) == [
+        "benchmarks/cases.py:3: frozen_openapi.api.audio.spoken is gone;"
+        " frozen_openapi.api.audio has audio_speech",
+        "benchmarks/cases.py:3: frozen_openapi.api.audio.audio_speech.later is gone",
+    ]
+
+
 def test_an_option_that_is_no_field_any_more_is_told_with_its_line(root: Path) -> None:
+    """Of a request; those of a realtime session alone are in no body."""
     options = root / uses.OPTIONS
     options.parent.mkdir(parents=True)
     options.write_text(
@@ -160,10 +179,17 @@ def test_an_option_that_is_no_field_any_more_is_told_with_its_line(root: Path) -
         "    pronunciation_dict: dict\n"
         "    speed: float\n"
         "    extra_body: dict\n\n"
+        "class SessionOptions(SpeechOptions):\n"
+        "    gathered: int\n\n"
+        "class AnyOptions(SpeechOptions):\n"
+        "    pitch: float\n\n"
         "NAMES = []\n",
         encoding="utf-8",
     )
-    assert told(root) == [f"{uses.OPTIONS}:4: AudioSpeechRequest has no field 'speed' any more"]
+    assert told(root) == [
+        f"{uses.OPTIONS}:{line}: AudioSpeechRequest has no field {field!r} any more"
+        for line, field in ((11, "pitch"), (4, "speed"))
+    ]
 
 
 @pytest.mark.parametrize(

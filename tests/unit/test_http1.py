@@ -55,6 +55,14 @@ def test_what_comes_after_the_end_is_seen_however_it_is_cut(
     assert has_surplus(answer + surplus, cuts)
 
 
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_a_cut_at_any_one_place_changes_nothing(answer: bytes) -> None:
+    """Each of them every time, which chance alone does not give."""
+    for place in range(len(answer)):
+        assert not has_surplus(answer, [place])
+        assert has_surplus(answer + b"H", [place])
+
+
 @given(st.sampled_from(ENDLESS), st.sampled_from(SURPLUS), st.lists(st.integers(0, 10**6)))
 def test_what_has_no_end_has_no_surplus(answer: bytes, more: bytes, cuts: list[int]) -> None:
     assert not has_surplus(answer + more, cuts)
