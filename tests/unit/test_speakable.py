@@ -287,17 +287,21 @@ class Source:
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_text_that_comes_asynchronously_is_given_so(backend: str) -> None:
-    pieces = ("# **Wel", "come** [he", "re](https://a.b) ", "😀", "\n```\nx\n```\n*")
+    marked = ("# **Wel", "come** [he", "re](https://a.b) ", "😀", "\n```\nx\n```\n", "*", "y* ~")
 
-    async def gather(**options: bool) -> list[str]:
+    async def gather(pieces: tuple[str, ...], **options: bool) -> list[str]:
         source = Source(*pieces)
         for tokens in (source.async_generator(), source):
             found = [piece async for piece in speakable(tokens, **options)]
         assert source.is_closed
         return found
 
-    for options in ({}, {"emoji": False, "code": True}):
-        found = anyio.run(partial(gather, **options), backend=backend)
+    for pieces, options in (
+        (marked, {}),
+        (marked, {"emoji": False, "code": True}),
+        (("Hello ", "there."), {}),
+    ):
+        found = anyio.run(partial(gather, pieces, **options), backend=backend)
         assert found == list(speakable(pieces, **options))
         assert "" not in found
 
