@@ -140,9 +140,10 @@ class AsyncTurn:
         return self
 
     async def _feed(self, source: Tokens) -> None:
+        tokens = iterate(source)
         try:
             try:
-                async for token in iterate(source):
+                async for token in tokens:
                     if self.utterance.is_over:
                         break
                     self.append(token)
@@ -151,7 +152,7 @@ class AsyncTurn:
                     self.commit()
             finally:
                 self._stop_source = _nothing
-                await end(source)
+                await end(tokens)
         except BaseException as error:
             # Whoever listens is told, and here nobody is.
             self._fail_source(error)

@@ -141,9 +141,10 @@ class Turn:
         return self
 
     def _feed(self, source: Tokens) -> None:
+        tokens = iterate(source)
         try:
             try:
-                for token in iterate(source):
+                for token in tokens:
                     if self.utterance.is_over:
                         break
                     self.append(token)
@@ -152,7 +153,7 @@ class Turn:
                     self.commit()
             finally:
                 self._stop_source = _nothing
-                end(source)
+                end(tokens)
         except BaseException as error:
             # Whoever listens is told, and here nobody is.
             self._fail_source(error)

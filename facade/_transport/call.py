@@ -41,6 +41,7 @@ class Call:
         peer: What the current attempt is connecting to, or last connected to: the service or a
             proxy.
         connection: Our end of the connection that is being made for the current attempt.
+        stream: Our end of the connection that carries the current attempt, where there is one.
         is_in_handshake: Whether the current attempt is in a TLS handshake.
         request_sent: Whether a part of the current attempt's request may have left.
         has_answer: Whether a byte has come back since.
@@ -76,6 +77,7 @@ class Call:
         "request_sent",
         "retry",
         "status",
+        "stream",
         "timeouts",
     )
 
@@ -97,6 +99,7 @@ class Call:
         self._attempt_started = time.monotonic()
         self.method = self.path = self.peer = ""
         self.connection: Any = None
+        self.stream: Any = None
         self.is_in_handshake = self.request_sent = self.has_answer = False
         self.status: int | None = None
         self.headers: Mapping[str, str] = {}
@@ -129,17 +132,20 @@ class Call:
             chance: From 0 to 1, at random, so that not all who failed at once come back at once.
         """
         self._failed_at = time.monotonic()
-        switch = os.environ.get(RETRIES_SWITCH)
-        if switch == "off":
-            return None
         left_s = min(self.deadline, self._started + self.retry.budget_s) - self._failed_at
         decision = self.retry.decide(error, attempt=self._attempt, left_s=left_s)
-        if decision is False:
+        if decision is False or switched(0.0) is None:
             return None
         # What is raised refers to this call by its traceback, and must not be referred to.
         self._failure = error.with_traceback(None)
-        wait_s = back_off_s(self._attempt, chance) if decision is True else decision
-        return 0.0 if switch == "at once" else wait_s
+        return switched(back_off_s(self._attempt, chance) if decision is True else decision)
+
+    def abort(self) -> None:
+        """End the call, from another thread: whoever waits for something of it stops waiting."""
+        self.deadline = -math.inf
+        for stream in (self.connection, self.stream):
+            if stream is not None:
+                stream.hang_up()
 
     def log(self) -> None:
         """Say in one line what the current attempt was and what came of it."""
@@ -230,6 +236,14 @@ class Call:
         # Such a transport keeps to it for the whole body, where a stream has another limit.
         body = self.timeouts.read_s if self.is_stream else read
         return {"connect": connect, "write": read, "read": body, "pool": left}
+
+
+def switched(wait_s: float) -> float | None:
+    """Return the seconds to wait before another attempt, as the switch for tests has it."""
+    switch = os.environ.get(RETRIES_SWITCH)
+    if switch == "off":
+        return None
+    return 0.0 if switch == "at once" else wait_s
 
 
 def _reason(failure: BaseException) -> str:

@@ -4,6 +4,7 @@ The environment is read here, when a client is built, and nowhere else.
 """
 
 import os
+import pickle
 import re
 import sys
 from collections.abc import Collection, Mapping
@@ -143,6 +144,33 @@ class Config:
             raise refusal
         finally:
             del refusal, outer
+
+    def for_workers(self) -> dict[str, Any]:
+        """Return the arguments that build such a client elsewhere, but for the key.
+
+        Raises:
+            InvalidRequestError: One of them cannot be pickled.
+        """
+        ours = {"user-agent": _user_agent(), "accept-encoding": "identity"}.items()
+        given = {
+            "base_url": str(self.base_url),
+            "timeouts": self.timeouts,
+            "retry": self.retry,
+            "max_audio_bytes": self.max_audio_bytes,
+            "validate_voices": self.validate_voices,
+            "headers": dict(self.headers.items() - ours),
+            "httpx_args": dict(self.httpx_args),
+            "insecure_hosts": (self.base_url.host,),
+        }
+        try:
+            pickle.dumps(given)
+        except Exception as error:
+            raise InvalidRequestError(
+                f"cannot be sent to another process: {error}; a client for batches on somebody "
+                "else's engine takes only plain values",
+                param="httpx_args",
+            ) from error
+        return given
 
     @property
     def has_own_transport(self) -> bool:

@@ -146,7 +146,7 @@ class Stream(httpcore.AsyncNetworkStream):
             buffer, self._head = self._head + buffer, None
         if not buffer:
             return
-        call.request_sent = True
+        call.request_sent, call.stream = True, self
         if len(buffer) <= _PIECE or self._is_shared:
             await self._send(buffer, call.writing_s())
         else:

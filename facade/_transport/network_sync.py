@@ -166,7 +166,7 @@ class Stream(httpcore.NetworkStream):
             buffer, self._head = self._head + buffer, None
         if not buffer:
             return
-        call.request_sent = True
+        call.request_sent, call.stream = True, self
         if len(buffer) <= _PIECE:
             self._stream.write(buffer, call.writing_s())
             return

@@ -15,11 +15,13 @@ from collections.abc import (
     Iterable,
     Iterator,
 )
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import anyio
 import httpx
+from anyio import to_thread
 from anyio.lowlevel import checkpoint as checkpoint
 from anyio.lowlevel import current_token
 
@@ -30,10 +32,14 @@ from facade.errors import SpeechError
 Lock = anyio.Lock
 sleep = anyio.sleep
 
+_T = TypeVar("_T")
+
 # What guards a step that waits for nothing: tasks take turns by themselves.
 Mutex = nullcontext
 
-Tokens: TypeAlias = Iterable[str] | AsyncIterable[str]
+Many: TypeAlias = Iterable[_T] | AsyncIterable[_T]
+"""Things that come one after the other."""
+Tokens: TypeAlias = Many[str]
 """A text in pieces, as they come."""
 ITERABLE = (Iterable, AsyncIterable)
 
@@ -142,6 +148,8 @@ class Signal:
 class Background:
     """What goes on beside the application: tasks."""
 
+    _is_over = False
+
     async def begin(self) -> None:
         """Begin, in the task that will close this."""
         self._tasks = anyio.create_task_group()
@@ -175,29 +183,41 @@ class Background:
 
     async def aclose(self) -> None:
         """End all that still goes on."""
+        if self._is_over:
+            return
+        self._is_over = True
         for scope in self._scopes:
             scope.cancel()
         await self._tasks.__aexit__(None, None, None)
 
 
-def iterate(tokens: Tokens) -> AsyncIterator[str]:
-    """Give the tokens of a text, whatever kind of iterable they come from."""
-    return aiter(tokens) if isinstance(tokens, AsyncIterable) else _each(tokens)
+def iterate(many: Many[_T]) -> AsyncIterator[_T]:
+    """Give one after the other, whatever kind of iterable they come from."""
+    return aiter(many) if isinstance(many, AsyncIterable) else _each(many)
 
 
-async def _each(tokens: Iterable[str]) -> AsyncIterator[str]:
+async def _each(many: Iterable[_T]) -> AsyncIterator[_T]:
     until = time.monotonic() + _TURN_S
-    for token in tokens:
-        yield token
-        # Tokens that are at hand go out together.
-        if time.monotonic() >= until:
-            await checkpoint()
-            until = time.monotonic() + _TURN_S
+    try:
+        for one in many:
+            yield one
+            # What is at hand goes out together.
+            if time.monotonic() >= until:
+                await checkpoint()
+                until = time.monotonic() + _TURN_S
+    finally:
+        if isinstance(many, Generator):
+            many.close()
 
 
-async def end(tokens: Tokens) -> None:
-    """Let a generator know that nobody wants more of it."""
-    if isinstance(tokens, AsyncGenerator):
-        await tokens.aclose()
-    elif isinstance(tokens, Generator):
-        tokens.close()
+async def end(iterator: AsyncIterator[Any]) -> None:
+    """Let what `iterate` gave know that nobody wants more of it."""
+    if isinstance(iterator, AsyncGenerator):
+        await iterator.aclose()
+
+
+async def outcome(future: "Future[_T]") -> _T:
+    """Wait for what somebody else's worker makes."""
+    # Each waits in a thread of its own, and none for the threads of others.
+    limiter = anyio.CapacityLimiter(1)
+    return await to_thread.run_sync(future.result, abandon_on_cancel=True, limiter=limiter)

@@ -8,11 +8,12 @@ import os
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext, suppress
 from contextvars import copy_context
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import httpx
 
@@ -23,10 +24,14 @@ from facade.errors import SpeechError
 Lock = threading.Lock
 sleep = time.sleep
 
+_T = TypeVar("_T")
+
 # What guards a step that waits for nothing.
 Mutex = threading.RLock
 
-Tokens: TypeAlias = Iterable[str]
+Many: TypeAlias = Iterable[_T]
+"""Things that come one after the other."""
+Tokens: TypeAlias = Many[str]
 """A text in pieces, as they come."""
 ITERABLE = (Iterable,)
 
@@ -123,6 +128,8 @@ class Signal:
 class Background:
     """What goes on beside the application: threads."""
 
+    _is_over = False
+
     def begin(self) -> None:
         """Begin."""
         self._threads: list[threading.Thread] = []
@@ -155,11 +162,12 @@ class Background:
             self._idle.pop().put(job)
         except IndexError:
             name = f"facade {act.__name__}"
-            threading.Thread(target=_work, args=(job, self._idle), name=name, daemon=True).start()
+            threading.Thread(target=self._work, args=(job,), name=name, daemon=True).start()
         return _nothing
 
     def close(self) -> None:
         """Wait for what still goes on."""
+        self._is_over = True
         with suppress(IndexError):
             while True:
                 self._idle.pop().put(_nothing)
@@ -168,38 +176,44 @@ class Background:
             if thread is not threading.current_thread():
                 thread.join(max(0.0, until - time.monotonic()))
 
-
-def _work(job: Callable[[], None], idle: "list[_Jobs]") -> None:
-    """Do a job, and then others that are given, until there are none for a while."""
-    jobs: _Jobs = SimpleQueue()
-    while True:
-        job()
-        del job
-        idle.append(jobs)
-        try:
-            job = jobs.get(timeout=_IDLE_S)
-        except Empty:
-            try:
-                idle.remove(jobs)
-            except ValueError:
-                # Somebody has just found it idle.
-                job = jobs.get()
-            else:
+    def _work(self, job: Callable[[], None]) -> None:
+        """Do a job, and then others that are given, until there are none for a while."""
+        jobs: _Jobs = SimpleQueue()
+        while True:
+            job()
+            del job
+            self._idle.append(jobs)
+            if self._is_over:
                 return
-        if job is _nothing:
-            return
+            try:
+                job = jobs.get(timeout=_IDLE_S)
+            except Empty:
+                try:
+                    self._idle.remove(jobs)
+                except ValueError:
+                    # Somebody has just found it idle.
+                    job = jobs.get()
+                else:
+                    return
+            if job is _nothing:
+                return
 
 
 def _nothing() -> None:
     """Do nothing."""
 
 
-def iterate(tokens: Tokens) -> Iterator[str]:
-    """Give the tokens of a text."""
-    return iter(tokens)
+def iterate(many: Many[_T]) -> Iterator[_T]:
+    """Give one after the other."""
+    return iter(many)
 
 
-def end(tokens: Tokens) -> None:
-    """Let a generator know that nobody wants more of it."""
-    if isinstance(tokens, Generator):
-        tokens.close()
+def end(iterator: Iterator[Any]) -> None:
+    """Let what `iterate` gave know that nobody wants more of it."""
+    if isinstance(iterator, Generator):
+        iterator.close()
+
+
+def outcome(future: "Future[_T]") -> _T:
+    """Wait for what somebody else's worker makes."""
+    return future.result()

@@ -84,6 +84,21 @@ def test_what_the_block_raises_comes_out_as_it_is(loop: str) -> None:
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "trio"])
+def test_a_session_may_be_closed_before_its_block_ends(loop: str) -> None:
+    async def main(url: str) -> None:
+        async with (
+            AsyncSpeechClient(KEY, base_url=url) as client,
+            client.realtime(voice="af_heart") as session,
+        ):
+            await session.aclose()
+            with pytest.raises(SpeechError, match="session is closed"):
+                session.speak("Hello.")
+
+    with RealtimeServer() as server:
+        anyio.run(main, server.url, backend=loop)
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
 def test_a_session_belongs_to_its_loop(loop: str) -> None:
     found: list[Any] = []
 

@@ -84,9 +84,27 @@ def test_a_thread_that_is_found_idle_at_the_last_moment_does_what_it_is_given(
 ) -> None:
     monkeypatch.setattr(waiting_sync, "_IDLE_S", 0.001)
     done: list[int] = []
-    idle = TakenLate(lambda: done.append(2), waiting_sync._nothing)
-    waiting_sync._work(lambda: done.append(1), idle)
+    background = Background()
+    background.begin()
+    background._idle = TakenLate(lambda: done.append(2), waiting_sync._nothing)
+    background._work(lambda: done.append(1))
     assert done == [1, 2]
+
+
+def test_a_thread_that_has_done_its_last_job_ends() -> None:
+    background = Background()
+    background.begin()
+    go_on = threading.Event()
+
+    def last() -> None:
+        go_on.wait(10)
+
+    background.start(last, is_awaited=False)
+    busy = {thread for thread in threading.enumerate() if thread.name == "facade last"}
+    background.close()
+    go_on.set()
+    assert len(busy) == 1
+    assert ended(busy)
 
 
 def test_a_connection_that_was_closed_here_is_not_waited_for() -> None:

@@ -2,7 +2,7 @@
 
 import json as json_format
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
@@ -124,7 +124,7 @@ class AsyncService:
                 method,
                 self._url(self._target(path, params)),
                 headers=own_core,
-                content=content,
+                content=_AsyncContent(content),
                 extensions={"timeout": call.httpcore_timeouts()},
             )
         return await self._finished(call, partial(self._transport.send, call, request))
@@ -208,6 +208,23 @@ class AsyncService:
             if "?" not in target:
                 self._urls[target] = url
         return url
+
+
+class _AsyncContent:
+    """The body of a request. httpcore's own leaves a generator open where its task is cancelled."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._pieces: Iterator[bytes] = iter(())
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        self._pieces = iter((self._content,))
+        return self
+
+    async def __anext__(self) -> bytes:
+        for piece in self._pieces:
+            return piece
+        raise StopAsyncIteration
 
 
 class AsyncExchange:
@@ -325,6 +342,8 @@ class AsyncExchange:
     async def aclose(self) -> None:
         """Give the connection back where the answer was read to its end; else close it."""
         answer, self._answer = self._answer, None
+        # From now on the connection may be another call's.
+        self.call.stream = None
         if answer is not None:
             await answer.aclose()
             self._log()

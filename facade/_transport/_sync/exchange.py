@@ -125,7 +125,7 @@ class Service:
                 method,
                 self._url(self._target(path, params)),
                 headers=own_core,
-                content=content,
+                content=_Content(content),
                 extensions={"timeout": call.httpcore_timeouts()},
             )
         return self._finished(call, partial(self._transport.send, call, request))
@@ -205,6 +205,23 @@ class Service:
             if "?" not in target:
                 self._urls[target] = url
         return url
+
+
+class _Content:
+    """The body of a request. httpcore's own leaves a generator open where its task is cancelled."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._pieces: Iterator[bytes] = iter(())
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._pieces = iter((self._content,))
+        return self
+
+    def __next__(self) -> bytes:
+        for piece in self._pieces:
+            return piece
+        raise StopIteration
 
 
 class Exchange:
@@ -320,6 +337,8 @@ class Exchange:
     def close(self) -> None:
         """Give the connection back where the answer was read to its end; else close it."""
         answer, self._answer = self._answer, None
+        # From now on the connection may be another call's.
+        self.call.stream = None
         if answer is not None:
             answer.close()
             self._log()
