@@ -150,6 +150,7 @@ class AsyncService:
             "GET",
             self._url(f"{target}{'&' if '?' in target else '?'}{query}"),
             headers=own,
+            content=_AsyncContent(b""),
             extensions={"timeout": call.httpcore_timeouts()},
         )
         return await self._finished(call, partial(self._pool().upgrade, call, request))

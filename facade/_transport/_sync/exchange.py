@@ -149,6 +149,7 @@ class Service:
             "GET",
             self._url(f"{target}{'&' if '?' in target else '?'}{query}"),
             headers=own,
+            content=_Content(b""),
             extensions={"timeout": call.httpcore_timeouts()},
         )
         return self._finished(call, partial(self._pool().upgrade, call, request))
