@@ -17,7 +17,7 @@ _PIECE = 64 * 1024
 _AT_ONCE_S = 0.001
 # A thread that waits by epoll or kqueue is not woken where another closes the socket.
 _Selector = getattr(selectors, "PollSelector", selectors.DefaultSelector)
-_NOT_YET = (BlockingIOError, SSLWantReadError, SSLWantWriteError, httpcore.TimeoutException)
+_NOT_YET = (BlockingIOError, SSLWantReadError, SSLWantWriteError, httpcore.ReadTimeout)
 
 
 class Duplex:
