@@ -143,6 +143,7 @@ class Background:
         """Begin, in the task that will close this."""
         self._tasks = anyio.create_task_group()
         self._scopes: set[anyio.CancelScope] = set()
+        self._is_closed = False
         await self._tasks.__aenter__()
 
     def start(
@@ -172,9 +173,11 @@ class Background:
 
     async def aclose(self) -> None:
         """End all that still goes on."""
-        for scope in self._scopes:
-            scope.cancel()
-        await self._tasks.__aexit__(None, None, None)
+        if not self._is_closed:
+            self._is_closed = True
+            for scope in self._scopes:
+                scope.cancel()
+            await self._tasks.__aexit__(None, None, None)
 
 
 def iterate(tokens: Tokens) -> AsyncIterator[str]:
@@ -183,14 +186,16 @@ def iterate(tokens: Tokens) -> AsyncIterator[str]:
 
 
 async def _each(tokens: Iterable[str]) -> AsyncIterator[str]:
-    for token in tokens:
-        yield token
-        await checkpoint()
+    try:
+        for token in tokens:
+            yield token
+            await checkpoint()
+    finally:
+        if isinstance(tokens, Generator):
+            tokens.close()
 
 
-async def end(tokens: Tokens) -> None:
+async def end(tokens: AsyncIterator[str]) -> None:
     """Let a generator know that nobody wants more of it."""
     if isinstance(tokens, AsyncGenerator):
         await tokens.aclose()
-    elif isinstance(tokens, Generator):
-        tokens.close()

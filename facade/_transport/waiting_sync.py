@@ -159,7 +159,7 @@ def iterate(tokens: Tokens) -> Iterator[str]:
     return iter(tokens)
 
 
-def end(tokens: Tokens) -> None:
+def end(tokens: Iterator[str]) -> None:
     """Let a generator know that nobody wants more of it."""
     if isinstance(tokens, Generator):
         tokens.close()
