@@ -33,7 +33,7 @@ class Duplex:
     @property
     def has_news(self) -> bool:
         """Whether something has come that was not received."""
-        return bool(self._early) or self._socket.is_readable
+        return self._socket.is_readable
 
     async def receive(self) -> bytes:
         """Wait for what comes; nothing at the end of the connection.

@@ -49,7 +49,7 @@ class Duplex:
     @property
     def has_news(self) -> bool:
         """Whether something has come that was not received."""
-        return bool(self._early) or self._wait(self._news, 0)
+        return self._wait(self._news, 0)
 
     def receive(self) -> bytes:
         """Wait for what comes; nothing at the end of the connection.
