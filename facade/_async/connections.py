@@ -168,7 +168,6 @@ class AsyncTurn:
                 (connection := self.connection) is not None
                 and connection.core.unsent > _MAX_UNSENT
                 and not self.utterance.is_over
-                and not connection.is_over
             ):
                 await connection.room.wait()
 
@@ -355,7 +354,8 @@ class AsyncConnection:
 
     def wake(self) -> None:
         """Wake what sends, if there is something to do that it does not know of."""
-        if self.core.unsent or _next_tick(self) < self.wake_at:
+        is_unsent = self.core.unsent or self.websocket.is_unsent
+        if is_unsent or _next_tick(self) < self.wake_at:
             self.work.notify()
 
     def tell(self, utterances: Sequence[Utterance]) -> None:
@@ -421,7 +421,9 @@ class AsyncConnections:
     @property
     def request_id(self) -> str | None:
         """The `x-request-id` of the newest connection."""
-        return self._all[-1].exchange.call.shown("x-request-id") if self._all else None
+        # Another thread may end it at any moment.
+        newest = self._all[-1:]
+        return newest[0].exchange.call.shown("x-request-id") if newest else None
 
     async def begin(self) -> None:
         """Connect."""
@@ -587,7 +589,8 @@ class AsyncConnections:
                 raise APIConnectionError(connection.failure, transient=True, request_sent=False)
             if core.failure is not None:
                 raise core.failure
-            if core.is_ready:
+            # It may have greeted and gone; what it has said then is told when it is taken in.
+            if core.is_ready and not connection.websocket.is_over:
                 return
             if time.monotonic() >= until:
                 limit_s = self._config.timeouts.connect_s
@@ -714,12 +717,13 @@ class AsyncConnections:
         lost = connection.core.connection_lost(why, time.monotonic(), cause=cause)
         turns = dict(connection.turns)
         connection.tell(lost.failed)
+        goes_on = bool(why) and not self.is_closed
         again = []
         for utterance in lost.unspoken:
             turn = turns[utterance]
             error = connection.core.interrupted(why, utterance)
             error.__cause__ = cause
-            if why and self._may_go_on(turn, error):
+            if goes_on and self._may_go_on(turn, error):
                 again.append(turn)
                 turn.connection = None
             else:
@@ -728,7 +732,7 @@ class AsyncConnections:
         was_useful = connection.has_spoken or lived_s > _WORTH_REPLACING_S
         connection.turns.clear()
         self._retire(connection)
-        if why and not self.is_closed and (again or (was_useful and not self._all)):
+        if goes_on and (again or (was_useful and not self._all)):
             # The service's own words may repeat the text, which no log may hold.
             code = connection.websocket.end[0]
             logger.info("a realtime connection ended (%d), and another takes its place", code)

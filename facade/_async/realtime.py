@@ -122,6 +122,8 @@ class AsyncRealtimeSpeech(AsyncSpeechStream):
     wait for samples may be given up, as by `asyncio.wait_for`, and begun again: none are lost.
     """
 
+    _origin = "speak"
+
     def __init__(self, session: AsyncRealtimeSession, turn: AsyncTurn) -> None:
         connections = session._connections
         super().__init__(

@@ -123,6 +123,8 @@ class RealtimeSpeech(SpeechStream):
     wait for samples may be given up, as by `asyncio.wait_for`, and begun again: none are lost.
     """
 
+    _origin = "speak"
+
     def __init__(self, session: RealtimeSession, turn: Turn) -> None:
         connections = session._connections
         super().__init__(

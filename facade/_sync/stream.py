@@ -38,6 +38,9 @@ class SpeechStream:
     Iterate over it, or `save` it, or `read` it whole, or take it as `wav`: one of the four, once.
     """
 
+    # What such a stream comes from.
+    _origin = "stream"
+
     def __init__(
         self,
         open_reader: Callable[[], Reader],
@@ -234,8 +237,8 @@ class SpeechStream:
     def _take(self, use: str) -> None:
         if self._use:
             raise SpeechError(
-                f"this stream has been {self._use}, and its audio comes only once; call stream() "
-                "again, or keep what read() returns"
+                f"this stream has been {self._use}, and its audio comes only once; call "
+                f"{self._origin}() again, or keep what read() returns"
             )
         self._use = use
 

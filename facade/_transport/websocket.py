@@ -75,6 +75,11 @@ class WebSocket:
         if self._protocol.state is State.OPEN:
             self._protocol.send_close(_GOING_AWAY)
 
+    @property
+    def is_unsent(self) -> bool:
+        """Whether there are bytes to send, such as the answer to a ping."""
+        return bool(self._protocol.writes)
+
     def data_to_send(self) -> bytes:
         """Give the bytes that are to be sent now."""
         return b"".join(self._protocol.data_to_send())

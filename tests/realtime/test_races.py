@@ -5,6 +5,7 @@ import gc
 import json
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import textwrap
@@ -33,14 +34,16 @@ from facade import (
     RetryPolicy,
     SpeechClient,
     SpeechError,
+    StreamInterruptedError,
 )
 from facade._transport import websocket
 from facade._transport.duplex_sync import Duplex
 from tests.conftest import KEY
-from tests.realtime.conftest import Converse, contexts
+from tests.realtime.conftest import Converse, Talk, Turn, contexts
 from tests.realtime.server import (
     AUDIO,
     CANCEL,
+    RECEIVED,
     SECOND,
     WAIT_S,
     Peer,
@@ -57,6 +60,28 @@ RESEND = RetryPolicy(resend_after_timeout=True)
 def connections(loop: str) -> ModuleType:
     """The module that has the connections of this kind of client."""
     return facade._sync.connections if loop == "sync" else facade._async.connections
+
+
+def reset(peer: Peer) -> None:
+    """Take a text, and reset the connection."""
+    peer.greet()
+    context, text = peer.text()
+    peer.say(RECEIVED, text=text, context_id=context)
+    end = peer.connection.socket
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    # What reads for this server must let go of it, and not end it in its own way.
+    with peer.connection.protocol_mutex:
+        end.shutdown(socket.SHUT_RD)
+        time.sleep(0.1)
+        end.close()
+
+
+def narrow(talk: Talk) -> Any:
+    """Let the only connection of a session hold little of what is not received; return it."""
+    (connection,) = talk.session._connections._all
+    end = connection.exchange._answer.connection.get_extra_info("socket")
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    return connection
 
 
 def ours() -> list[threading.Thread]:
@@ -131,9 +156,7 @@ def test_a_service_that_is_stuck_does_not_hold_up_the_end(
     with RealtimeServer(stuck) as server:
         try:
             with converse(server.url) as talk:
-                (connection,) = talk.session._connections._all
-                end = connection.exchange._answer.connection.get_extra_info("socket")
-                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+                connection = narrow(talk)
                 turn = talk.speak("word " * 100_000)
                 with turn.block():
                     while connection.core.unsent:
@@ -204,6 +227,22 @@ def test_an_event_loop_that_ends_before_its_session_begins_nothing_new(
     assert {one.category for one in told} == {ResourceWarning}
 
 
+def test_a_ping_of_the_service_is_answered_at_once(converse: Converse) -> None:
+    """Also while there is nothing else to send."""
+    answered = []
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        asked = peer.text()
+        answered.append(peer.connection.ping().wait(5))
+        peer.speak(*asked)
+        peer.stay()
+
+    with RealtimeServer(script) as server, converse(server.url) as talk:
+        assert talk.speak("Hello.").hear_all() == spoken("Hello.")
+    assert answered == [True]
+
+
 # --- turns that have no connection ---------------------------------------------------------------
 
 
@@ -226,6 +265,17 @@ def test_a_turn_that_waits_for_room_can_be_interrupted(converse: Converse) -> No
         further.interrupt()
         waiting.join(5)
         assert heard == [b""]
+
+
+def test_turns_that_were_dropped_take_no_room(converse: Converse) -> None:
+    with RealtimeServer() as server, converse(server.url) as talk:
+        holder = [talk.speak() for _ in range(100)]
+        for turn in holder:
+            talk.run(getattr(turn.speech, "__enter__", getattr(turn.speech, "__aenter__", None)))
+        del turn
+        with pytest.warns(ResourceWarning, match="unclosed <"):
+            holder.clear()
+        assert talk.speak("Next.").hear_all() == spoken("Next.")
 
 
 def test_who_listens_to_a_turn_without_a_connection_learns_of_the_end_of_its_session(
@@ -337,6 +387,89 @@ def test_late_audio_of_a_lost_connection_is_not_that_of_the_new_one(
 
     with RealtimeServer(stalled, healthy) as server, converse(server.url, retry=RESEND) as talk:
         assert talk.speak("Hello.").hear_all() == spoken("Hello.")
+        while talk.session._connections._moved:
+            time.sleep(0.01)
+
+
+def test_a_turn_whose_connection_is_lost_while_its_session_ends_is_told(
+    converse: Converse,
+) -> None:
+    begun = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        assert begun.wait(WAIT_S)
+        peer.cut()
+
+    with RealtimeServer(script) as server, converse(server.url) as talk:
+        turn = talk.speak()
+        with turn.block():
+            # As when another thread is about to end its turns.
+            talk.session._connections.is_closed = True
+            begun.set()
+            with pytest.raises(StreamInterruptedError, match="1006") as caught:
+                turn.hear()
+            assert caught.value.bytes_received == 0
+
+
+def test_a_turn_that_a_reset_ends_says_what_is_underneath(converse: Converse) -> None:
+    with RealtimeServer(reset) as server, converse(server.url) as talk:
+        with pytest.raises(StreamInterruptedError, match="reset") as caught:
+            talk.speak("Hello.").hear_all()
+        assert caught.value.__cause__ is not None
+
+
+def test_the_source_of_a_turn_that_is_over_waits_for_no_other(
+    converse: Converse, connections: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "_MAX_UNSENT", 4)
+    over, ended = threading.Event(), threading.Event()
+
+    def stuck(peer: Peer) -> None:
+        peer.greet()
+        with peer.connection.protocol_mutex:
+            peer.connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            over.wait(WAIT_S)
+
+    def tokens() -> Iterator[str]:
+        try:
+            while True:
+                yield "Hello. "
+        finally:
+            ended.set()
+
+    with RealtimeServer(stuck) as server, converse(server.url) as talk:
+        try:
+            connection = narrow(talk)
+            first, second = talk.speak(), talk.speak(tokens())
+            with first.block():
+                first.append("word " * 60_000)
+                # What is being sent now is stuck, and this waits behind it.
+                while connection.core.unsent:
+                    time.sleep(0.01)
+                first.append("word " * 10_000)
+                with second.block():
+                    while not second.speech.text:
+                        time.sleep(0.01)
+                    assert second.interrupt().heard == ""
+                    assert ended.wait(WAIT_S)
+                assert connection.core.unsent > 4
+        finally:
+            over.set()
+
+
+def test_a_connection_that_was_reset_is_not_waited_for(
+    converse: Converse, connections: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "_GOODBYE_S", 60.0)
+    with RealtimeServer(reset, good) as server, converse(server.url) as talk:
+        (old,) = talk.session._connections._all
+        with pytest.raises(StreamInterruptedError):
+            talk.speak("Hello.").hear_all()
+        until = time.monotonic() + 5
+        while old in talk.session._connections._served:
+            assert time.monotonic() < until
+            time.sleep(0.01)
 
 
 # --- what is told --------------------------------------------------------------------------------
@@ -442,6 +575,41 @@ def test_waiting_for_samples_may_be_given_up(loop: str) -> None:
         assert anyio.run(main, server.url, backend=loop) == spoken("Hello.")
 
 
+def test_a_source_that_cannot_be_begun_is_told_as_it_is(converse: Converse) -> None:
+    class Tokens:
+        def __iter__(self) -> Iterator[str]:
+            raise ZeroDivisionError
+
+    with RealtimeServer() as server, converse(server.url) as talk:
+        turn = Turn(talk.session.speak(Tokens()), talk)
+        with pytest.raises(ZeroDivisionError):
+            turn.hear_all()
+        assert talk.speak("Next.").hear_all() == spoken("Next.")
+
+
+def test_a_session_ends_though_its_audio_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(facade._sync.connections, "MAX_WAITING_BYTES", SECOND)
+    monkeypatch.setattr(facade._sync.connections, "_GOODBYE_S", 0.05)
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        context, _ = peer.text()
+        for _ in range(3):
+            peer.audio(context, bytes(SECOND))
+        peer.stay()
+
+    with RealtimeServer(script) as server, SpeechClient(KEY, base_url=server.url) as client:
+        session = client.realtime(voice="af_heart").__enter__()
+        with session.speak("Hello.") as speech:
+            (connection,) = session._connections._all
+            while not connection.is_paused:
+                time.sleep(0.01)
+            session.close()
+            assert ours() == []
+            # What had come stays.
+            assert next(speech) == bytes(SECOND)
+
+
 @pytest.mark.parametrize("loop", ["asyncio", "trio"])
 def test_iterators_that_the_session_makes_are_ended(loop: str) -> None:
     ended = []
@@ -474,6 +642,33 @@ def test_iterators_that_the_session_makes_are_ended(loop: str) -> None:
     with RealtimeServer() as server:
         anyio.run(main, server.url, backend=loop)
     assert ended == ["Tokens", "tokens"]
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+def test_a_source_that_nobody_wants_any_more_is_ended(loop: str) -> None:
+    async def main(url: str) -> None:
+        async with (
+            AsyncSpeechClient(KEY, base_url=url) as client,
+            client.realtime(voice="af_heart") as session,
+        ):
+            begun, ended = anyio.Event(), anyio.Event()
+
+            async def tokens() -> AsyncIterator[str]:
+                try:
+                    yield "Hello. "
+                    begun.set()
+                    await anyio.sleep_forever()
+                finally:
+                    ended.set()
+
+            async with session.speak(tokens()) as speech:
+                await begun.wait()
+                speech.interrupt()
+                with anyio.fail_after(5):
+                    await ended.wait()
+
+    with RealtimeServer() as server:
+        anyio.run(main, server.url, backend=loop)
 
 
 # --- processes, sockets --------------------------------------------------------------------------
@@ -516,21 +711,43 @@ def test_a_child_waits_for_no_lock_of_its_parent() -> None:
         subprocess.run([sys.executable, "-c", program, server.url], check=True, timeout=20)
 
 
+class Nested(httpcore.NetworkStream):
+    """TLS inside of TLS, which has read already, and takes nothing."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.written: list[bytes] = []
+        inner = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO())
+        self._facts = {"socket": connection, "ssl_object": inner}
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return b"Hello."
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self.written.append(buffer)
+        raise httpcore.WriteTimeout
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._facts[info]
+
+
 def test_what_was_sent_in_part_inside_of_two_tls_layers_is_not_sent_again() -> None:
     """The part that has left cannot be taken back."""
-    inner = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO())
     here, there = socket.socketpair()
-
-    class Stuck(httpcore.NetworkStream):
-        def write(self, buffer: bytes, timeout: float | None = None) -> None:
-            written.append(buffer)
-            raise httpcore.WriteTimeout
-
-        def get_extra_info(self, info: str) -> Any:
-            return {"socket": here, "ssl_object": inner}[info]
-
-    written: list[bytes] = []
     with here, there:
+        stream = Nested(here)
         with pytest.raises(httpcore.WriteTimeout):
-            Duplex(Stuck(), b"").send(b"Hello.", 0.1)
-        assert written == [b"Hello."]
+            Duplex(stream, b"").send(b"Hello.", 0.1)
+        assert stream.written == [b"Hello."]
+
+
+def test_what_tls_has_read_already_is_not_waited_for() -> None:
+    here, there = socket.socketpair()
+    with here, there:
+        # Where it is waited for, the end of the test comes first.
+        timer = threading.Timer(5, there.shutdown, [socket.SHUT_RDWR])
+        timer.start()
+        duplex = Duplex(Nested(here), b"")
+        assert duplex.receive() == duplex.receive() == b"Hello."
+        assert timer.is_alive()
+        timer.cancel()
+        timer.join()

@@ -209,6 +209,10 @@ def test_save_and_read(converse: Converse, tmp_path: Path) -> None:
     with RealtimeServer() as server, converse(server.url) as talk:
         audio = talk.speak("Read me.").read()
         assert audio.content == spoken("Read me.")
+        taken = talk.speak("Read me.")
+        taken.read()
+        with pytest.raises(SpeechError, match=r"has been read.*call speak\(\) again"):
+            taken.read()
         assert str(audio.format) == "raw pcm_s16le 24000 Hz mono" == str(talk.session.format)
         turn = talk.speak("Save me.")
         talk.run(turn.speech.save, tmp_path / "turn.wav")
