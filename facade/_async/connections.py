@@ -141,7 +141,6 @@ class AsyncTurn:
         return self
 
     async def _feed(self, source: Tokens) -> None:
-        tokens = iterate(source)
         try:
             tokens = iterate(source)
             try:

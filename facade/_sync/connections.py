@@ -142,7 +142,6 @@ class Turn:
         return self
 
     def _feed(self, source: Tokens) -> None:
-        tokens = iterate(source)
         try:
             tokens = iterate(source)
             try:
