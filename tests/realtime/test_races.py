@@ -28,6 +28,7 @@ import facade._async.connections
 import facade._sync.connections
 from facade import (
     APIConnectionError,
+    APITimeoutError,
     AsyncSpeechClient,
     InternalServerError,
     InvalidRequestError,
@@ -35,6 +36,7 @@ from facade import (
     SpeechClient,
     SpeechError,
     StreamInterruptedError,
+    Timeouts,
 )
 from facade._transport import websocket
 from facade._transport.duplex_sync import Duplex
@@ -46,6 +48,7 @@ from tests.realtime.server import (
     RECEIVED,
     SECOND,
     WAIT_S,
+    WORDS,
     Peer,
     RealtimeServer,
     good,
@@ -183,11 +186,31 @@ def test_a_session_that_is_left_while_it_speaks_says_goodbye(converse: Converse)
         assert server.peer.close_code() == 1001
 
 
-def test_audio_behind_our_goodbye_does_not_end_the_connection() -> None:
+def opened() -> websocket.WebSocket:
+    """A connection that was made at 0."""
     connection = websocket.WebSocket()
     agreed = accept_key(connection.headers["Sec-WebSocket-Key"])
     headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Accept": agreed}
     connection.accept(headers.items(), 0.0)
+    return connection
+
+
+def test_every_sign_of_the_service_keeps_a_connection_alive() -> None:
+    connection = opened()
+    assert connection.next_tick() == 10.0
+    assert connection.tick(10.0)
+    assert connection.next_tick() == 20.0
+    assert connection.data_to_send()
+    assert connection.receive(Frame(Opcode.PONG, b"").serialize(mask=False), 19.0) == []
+    assert connection.next_tick() == 29.0
+    assert connection.tick(29.0)
+    assert connection.is_fresh(38.9)
+    assert not connection.tick(39.0)
+    assert not connection.is_fresh(39.0)
+
+
+def test_audio_behind_our_goodbye_does_not_end_the_connection() -> None:
+    connection = opened()
     connection.close()
     assert connection.receive(Frame(Opcode.TEXT, b"{}").serialize(mask=False), 0.0) == [b"{}"]
     assert not connection.is_over
@@ -573,6 +596,59 @@ def test_waiting_for_samples_may_be_given_up(loop: str) -> None:
 
     with RealtimeServer(script) as server:
         assert anyio.run(main, server.url, backend=loop) == spoken("Hello.")
+
+
+def test_a_source_goes_on_when_its_text_has_left(
+    converse: Converse, connections: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "_MAX_UNSENT", 0)
+    with RealtimeServer() as server, converse(server.url) as talk:
+        words = ["word "] * 50
+        assert Turn(talk.session.speak(words), talk).hear_all() == spoken("".join(words))
+
+
+def test_time_limits_hold_again_when_audio_has_been_taken(
+    converse: Converse, connections: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MAX_WAITING_BYTES", 4 * SECOND)
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        context, text = peer.text()
+        peer.say(RECEIVED, text=text, context_id=context)
+        peer.say(WORDS, context_id=context, words=["x"], start_seconds=[0], end_seconds=[9])
+        for _ in range(5):
+            peer.audio(context, bytes(SECOND))
+        peer.stay()
+
+    limits = Timeouts(connect_s=10, first_audio_s=10, read_s=0.3, total_s=20)
+    with RealtimeServer(script) as server, converse(server.url, timeouts=limits) as talk:
+        turn = talk.speak("Hello.")
+        with turn.block():
+            (connection,) = talk.session._connections._all
+            while not connection.is_paused:
+                time.sleep(0.01)
+            with pytest.raises(APITimeoutError, match=r"read_s=0\.3"):
+                b"".join(iter(turn.hear, None))
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+def test_many_turns_leave_nothing_behind(loop: str) -> None:
+    async def main(url: str) -> None:
+        async with (
+            AsyncSpeechClient(KEY, base_url=url) as client,
+            client.realtime(voice="af_heart") as session,
+        ):
+            for _ in range(20):
+                await session.speak(["Hello."]).read()
+            await anyio.wait_all_tasks_blocked()
+            connections = session._connections
+            assert len(connections.background._scopes) == 2
+            assert connections._all[0].turns == {}
+            assert connections._all[0].waiting_bytes == 0
+
+    with RealtimeServer() as server:
+        anyio.run(main, server.url, backend=loop)
 
 
 def test_a_source_that_cannot_be_begun_is_told_as_it_is(converse: Converse) -> None:
