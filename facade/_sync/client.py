@@ -22,7 +22,7 @@ from facade._jobs import BatchPlan, Job, WorkerSettings, checked_budget, submit_
 from facade._rules.catalogue import read_voices
 from facade._rules.error_mapping import BODY_LIMIT, failure_in_success, failure_in_voices
 from facade._rules.options import RealtimeOptions, StreamOptions, SynthesizeOptions, takes
-from facade._rules.pacing import Pace
+from facade._rules.pacing import FASTEST, Pace
 from facade._rules.realtime_settings import RealtimeSettings
 from facade._rules.request import SpeechRequest
 from facade._rules.retry import RetryPolicy
@@ -30,7 +30,7 @@ from facade._sync.batch import SpeechBatch
 from facade._sync.reader import AudioReader, Reader
 from facade._sync.realtime import RealtimeSession
 from facade._sync.stream import SpeechStream
-from facade._transport.call import Call, logger
+from facade._transport.call import Call, logger, waits
 from facade._transport.config import DEFAULT_MAX_AUDIO_BYTES, Config, Timeouts, secret
 from facade._transport.waiting_sync import Lock, Many, first_place, moved, place, sleep
 from facade.audio import (
@@ -304,7 +304,7 @@ class SpeechClient:
         return SpeechBatch(
             requests,
             plan,
-            Pace(at_once=at_once, per_minute=per_minute),
+            Pace(at_once=at_once, per_minute=per_minute if waits() else FASTEST * 60),
             self._config.retry,
             self._call,
             self._attempt,
