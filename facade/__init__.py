@@ -6,6 +6,7 @@ with SpeechClient() as client:
     client.synthesize("Hello there.", voice="af_heart").save("hello.wav")
 """
 
+from facade._async.batch import AsyncSpeechBatch
 from facade._async.client import AsyncSpeechClient
 from facade._async.realtime import AsyncRealtimeSession, AsyncRealtimeSpeech
 from facade._async.stream import AsyncSpeechStream
@@ -19,11 +20,13 @@ from facade._rules.options import (
 from facade._rules.retry import RetryPolicy
 from facade._rules.speakable import speakable
 from facade._rules.words import WordTiming
+from facade._sync.batch import SpeechBatch
 from facade._sync.client import SpeechClient
 from facade._sync.realtime import RealtimeSession, RealtimeSpeech
 from facade._sync.stream import SpeechStream
 from facade._transport.config import Timeouts
 from facade.audio import SpeechAudio, SpeechFile, check_save_path
+from facade.batch import BatchRequest, BatchResult
 from facade.errors import (
     APIConnectionError,
     APIError,
@@ -57,11 +60,14 @@ __all__ = [
     "APITimeoutError",
     "AsyncRealtimeSession",
     "AsyncRealtimeSpeech",
+    "AsyncSpeechBatch",
     "AsyncSpeechClient",
     "AsyncSpeechStream",
     "AudioFormat",
     "AuthenticationError",
     "BadRequestError",
+    "BatchRequest",
+    "BatchResult",
     "EmptyAudioError",
     "Heard",
     "InternalServerError",
@@ -78,6 +84,7 @@ __all__ = [
     "RequestTooLargeError",
     "RetryPolicy",
     "SpeechAudio",
+    "SpeechBatch",
     "SpeechClient",
     "SpeechError",
     "SpeechFile",

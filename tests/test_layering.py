@@ -35,10 +35,14 @@ PURE = (
     "_rules.realtime_settings",
     "_rules.utterance",
     "_rules.realtime",
+    "_rules.pacing",
+    "_rules.pricing",
 )
 ORDER = (
     *PURE,
     "audio",
+    "batch",
+    "_jobs",
     "_transport.__init__",
     "_transport.config",
     "_transport.call",
@@ -63,9 +67,10 @@ ORDER = (
     *(
         f"{half}.{name}"
         for half in ("_async", "_sync")
-        for name in ("__init__", "reader", "stream", "connections", "realtime", "client")
+        for name in ("__init__", "reader", "stream", "connections", "realtime", "batch", "client")
     ),
     "__init__",
+    "worker",
     "cli",
     "__main__",
 )

@@ -8,7 +8,9 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Executor
 from dataclasses import replace
+from decimal import Decimal
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,18 +18,21 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, Self, TypeVar, Unpack
 from weakref import WeakSet
 
+from facade._jobs import BatchPlan, Job, WorkerSettings, checked_budget, submit_job
 from facade._rules.catalogue import read_voices
 from facade._rules.error_mapping import BODY_LIMIT, failure_in_success, failure_in_voices
 from facade._rules.options import RealtimeOptions, StreamOptions, SynthesizeOptions, takes
+from facade._rules.pacing import FASTEST, Pace
 from facade._rules.realtime_settings import RealtimeSettings
 from facade._rules.request import SpeechRequest
 from facade._rules.retry import RetryPolicy
+from facade._sync.batch import SpeechBatch
 from facade._sync.reader import AudioReader, Reader
 from facade._sync.realtime import RealtimeSession
 from facade._sync.stream import SpeechStream
-from facade._transport.call import Call, logger
+from facade._transport.call import Call, logger, waits
 from facade._transport.config import DEFAULT_MAX_AUDIO_BYTES, Config, Timeouts, secret
-from facade._transport.waiting_sync import Lock, first_place, moved, place, sleep
+from facade._transport.waiting_sync import Lock, Many, first_place, moved, place, sleep
 from facade.audio import (
     SpeechAudio,
     SpeechFile,
@@ -37,6 +42,7 @@ from facade.audio import (
     header_for,
     needs_header,
 )
+from facade.batch import BatchRequest
 from facade.errors import InvalidRequestError, SpeechError
 from facade.formats import format_of
 from facade.voices import Voice, VoiceMix
@@ -239,6 +245,73 @@ class SpeechClient:
             self._lost_streams,
         )
 
+    @takes(SynthesizeOptions)
+    def synthesize_many(
+        self,
+        requests: Many[str | BatchRequest],
+        *,
+        voice: str | Voice | VoiceMix | None = None,
+        in_order: bool = False,
+        at_once: int | None = None,
+        per_minute: float | None = None,
+        max_usd: float | Decimal | None = None,
+        executor: Executor | None = None,
+        **options: Unpack[SynthesizeOptions],
+    ) -> SpeechBatch:
+        """Turn many texts into speech, as fast as the account allows.
+
+        The limits of an account are not published and move, so they are found out: the batch begins
+        modestly, goes faster as long as nothing is refused, and halves its pace when the service
+        answers 429. A wait that the service names is kept by all. A request that was refused for
+        that is sent again, up to 20 times; any other failure is tried again as often as the
+        client's `RetryPolicy` says.
+
+        Args:
+            requests: The texts: strings, or `BatchRequest` objects for those that have a voice,
+                options or a file of their own. Any iterable, taken as it is needed.
+            voice: The voice of those that have none of their own.
+            in_order: Whether the results come in the order of the requests, and not as they finish.
+            at_once: How many requests may be under way at most, from 1 to 128, where that is known.
+            per_minute: How many may begin in a minute at most, above 0, where that is known.
+            max_usd: What the batch may cost at most, in dollars, by the published price. Before a
+                request that would go beyond it the batch ends with a `SpeechError`.
+            executor: Whose workers are to speak: any `concurrent.futures.Executor`. They build
+                clients like this one, with the key of their own environment (`TOGETHER_API_KEY`),
+                and the processes of a machine share one pace.
+            **options: Those of `SynthesizeOptions`, for requests that have none of their own.
+
+        Returns:
+            The batch, an iterator of `BatchResult`. One that fails is one result; none of them ends
+            the others. What the source of the requests raises is raised behind the last result.
+
+        Raises:
+            InvalidRequestError: An argument is wrong.
+        """
+        self._check_open()
+        plan = BatchPlan(
+            {"voice": voice, "validate_voices": self._config.validate_voices, **options},
+            checked_budget(max_usd),
+        )
+        submit = None
+        if executor is not None:
+            settings = WorkerSettings(
+                client=self._config.for_workers(),
+                options={"voice": voice, **options},
+                at_once=at_once,
+                per_minute=per_minute,
+            )
+            submit = partial(submit_job, executor, settings)
+        return SpeechBatch(
+            requests,
+            plan,
+            Pace(at_once=at_once, per_minute=per_minute if waits() else FASTEST * 60),
+            self._config.retry,
+            self._call,
+            self._attempt,
+            in_order=in_order,
+            submit=submit,
+        )
+
     @takes(RealtimeOptions)
     def realtime(
         self, *, voice: str | Voice | VoiceMix, **options: Unpack[RealtimeOptions]
@@ -354,6 +427,14 @@ class SpeechClient:
                 return _save(exchange, request, target, file)
             finally:
                 exchange.close()
+
+    def _attempt(self, call: Call, job: Job) -> SpeechAudio | SpeechFile:
+        """Make one attempt at a request of a batch."""
+        self._check_open()
+        self._check_voice(job.request)
+        if job.target is None:
+            return self._speak(call, job.request)
+        return self._download(call, job.request, job.target)
 
     def _read(self, call: Call, request: SpeechRequest) -> AudioReader:
         from facade._generated_client import speech

@@ -1,0 +1,363 @@
+"""Many texts, as fast as the account allows.
+
+One task takes the requests, one after the other, and begins each when the pace allows it; each call
+then goes on by itself. How fast that is, `facade._rules.pacing` finds out from what the service
+answers, and all calls keep to it, the repeated ones too.
+"""
+
+import math
+import random
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from decimal import Decimal
+from types import TracebackType
+from typing import Self, TypeAlias
+
+from facade._jobs import BatchPlan, Job
+from facade._rules.pacing import Outcome, Pace
+from facade._rules.pricing import billed_characters
+from facade._rules.retry import RetryPolicy, back_off_s
+from facade._transport.call import Call, switched, waits
+from facade._transport.waiting_async import (
+    Background,
+    Many,
+    Mutex,
+    Signal,
+    end,
+    iterate,
+    outcome,
+    place,
+    shielded,
+)
+from facade.audio import SpeechAudio, SpeechFile
+from facade.batch import BatchRequest, BatchResult
+from facade.errors import APIStatusError, InternalServerError, RateLimitError, SpeechError
+
+Attempt: TypeAlias = Callable[[Call, Job], Awaitable[SpeechAudio | SpeechFile]]
+"""What makes one attempt at a request."""
+
+# Requests that have begun, and whose results were not taken; with more, none is begun.
+MAX_OPEN = 128
+# How often a request is sent again because there were too many.
+_MAX_THROTTLED = 20
+# How long calls that were ended are waited for.
+_GOODBYE_S = 5.0
+
+
+class AsyncSpeechBatch:
+    """Many texts, spoken side by side: an iterator of `BatchResult`.
+
+    Use it in an `async with` block, whose end also ends what is under way. Requests are taken as
+    they are needed, so that a source of any length takes a constant amount of memory.
+    """
+
+    def __init__(
+        self,
+        requests: Many[str | BatchRequest],
+        plan: BatchPlan,
+        pace: Pace,
+        retry: RetryPolicy,
+        new_call: Callable[[], Call],
+        attempt: Attempt,
+        *,
+        in_order: bool,
+        submit: Callable[[Job], "Future[BatchResult]"] | None = None,
+    ) -> None:
+        self._requests = requests
+        self._plan = plan
+        self._pace = pace
+        self._retry = retry
+        self._new_call = new_call
+        self._attempt = attempt
+        self._in_order = in_order
+        self._submit = submit
+        self._mutex = Mutex()
+        # Wake who waits for a result, for room for another, for the pace, and for the end.
+        self._news, self._room = Signal(self._mutex), Signal(self._mutex)
+        self._turn, self._over = Signal(self._mutex), Signal(self._mutex)
+        self._background = Background()
+        self._place: object = None
+        self._is_closed = False
+        self._has_all = False
+        self._failure: BaseException | None = None
+        self._results: dict[int, BatchResult] = {}
+        self._ready: deque[int] = deque()
+        self._calls: set[Call] = set()
+        self._futures: set[Future[BatchResult]] = set()
+        self._begun = self._running = self._taken = 0
+        self._done = self._failed = self._characters = 0
+        self._usd: Decimal | None = Decimal(0)
+        self._duration_s = 0.0
+
+    # --- how far it is ---------------------------------------------------------------------------
+
+    @property
+    def done(self) -> int:
+        """How many texts have been spoken."""
+        return self._done
+
+    @property
+    def failed(self) -> int:
+        """How many texts have failed for good."""
+        return self._failed
+
+    @property
+    def under_way(self) -> int:
+        """How many requests are with the service."""
+        return len(self._calls) + len(self._futures)
+
+    @property
+    def rate(self) -> float:
+        """How many requests a second may begin, as far as that is known now."""
+        return self._pace.rate
+
+    @property
+    def characters(self) -> int:
+        """Characters that have been spoken."""
+        return self._characters
+
+    @property
+    def usd(self) -> Decimal | None:
+        """Their price in dollars; `None` where that of a model is not known."""
+        return self._usd
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds of audio, of those formats whose length is known."""
+        return self._duration_s
+
+    # --- taking results --------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        if self._place is not None or self._is_closed:
+            raise SpeechError("this batch was begun already; call synthesize_many() again")
+        self._place = place()
+        await self._background.begin()
+        self._background.start(self._dispatch)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> BatchResult:
+        if self._place is None:
+            raise SpeechError("a batch is used in a `with` (`async with`) block")
+        with self._mutex:
+            while (result := self._take()) is None:
+                if self._is_closed or (self._has_all and not self._running):
+                    failure, self._failure = self._failure, None
+                    if failure is not None:
+                        raise failure
+                    raise StopAsyncIteration
+                await self._news.wait()
+            self._room.notify()
+        return result
+
+    async def aclose(self) -> None:
+        """End what is under way; what the service has begun may be billed."""
+        with self._mutex:
+            self._is_closed = True
+            for call in self._calls:
+                call.abort()
+            for future in self._futures:
+                future.cancel()
+            for signal in (self._news, self._room, self._turn):
+                signal.notify()
+        if self._place is not None and self._place == place():
+            with shielded(), self._mutex:
+                until = time.monotonic() + _GOODBYE_S
+                while self._running and time.monotonic() < until:
+                    await self._over.wait(until)
+            await self._background.aclose()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._done} done, {self._failed} failed>"
+
+    def _take(self) -> BatchResult | None:
+        if self._in_order:
+            index = self._taken
+        elif self._ready:
+            index = self._ready.popleft()
+        else:
+            return None
+        result = self._results.pop(index, None)
+        self._taken += result is not None
+        return result
+
+    # --- beside the application ------------------------------------------------------------------
+
+    async def _dispatch(self) -> None:
+        """Take the requests, and begin each as soon as it may."""
+        requests = iterate(self._requests)
+        try:
+            try:
+                async for asked in requests:
+                    job = self._plan.job(asked)
+                    if not await self._has_room():
+                        break
+                    if isinstance(job, BatchResult):
+                        self._finish(job)
+                        continue
+                    if self._submit is not None:
+                        self._begin(self._follow, job, self._submit(job))
+                        continue
+                    ticket = await self._next_turn()
+                    if ticket is None:
+                        break
+                    self._begin(self._run, job, ticket)
+            finally:
+                await end(requests)
+        except Exception as error:  # noqa: BLE001 - who takes results is told
+            self._failure = error
+        finally:
+            with self._mutex:
+                self._has_all = True
+                self._news.notify()
+
+    def _begin(self, act: Callable[..., Awaitable[None]], *arguments: object) -> None:
+        with self._mutex:
+            self._running += 1
+        self._background.start(act, *arguments, is_awaited=False)
+
+    async def _follow(self, job: Job, future: "Future[BatchResult]") -> None:
+        """Wait for a request that somebody else's worker speaks."""
+        with self._mutex:
+            self._futures.add(future)
+        try:
+            try:
+                result = await outcome(future)
+            except Exception as error:  # noqa: BLE001 - who takes the result is told
+                result = BatchResult(request=job.asked, index=job.index, error=error)
+            self._finish(result)
+        finally:
+            self._end(future)
+
+    async def _has_room(self) -> bool:
+        """Wait until the result of one more can be kept; return whether it is still wanted."""
+        with self._mutex:
+            while self._begun - self._taken >= MAX_OPEN and not self._is_closed:
+                await self._room.wait()
+            self._begun += 1
+            return not self._is_closed
+
+    async def _next_turn(self, not_before: float = -math.inf) -> int | None:
+        """Wait until a call may begin; return `None` where none is wanted any more."""
+        with self._mutex:
+            while not self._is_closed:
+                now = time.monotonic()
+                at = max(self._pace.next_at(now), not_before)
+                if at <= now:
+                    return self._pace.begin(now)
+                await self._turn.wait(at)
+            return None
+
+    async def _run(self, job: Job, first: int) -> None:
+        """Make attempts at a request until it is spoken, or has failed for good."""
+        ticket: int | None = first
+        started = time.monotonic()
+        attempts = throttled = 0
+        audio: SpeechAudio | SpeechFile | None = None
+        error: Exception | None = None
+        try:
+            while ticket is not None:
+                attempts += 1
+                audio, error = await self._tried(job, ticket)
+                if error is None:
+                    break
+                throttled += isinstance(error, RateLimitError)
+                wait_s = self._wait_s(error, attempts, throttled)
+                if wait_s is None:
+                    break
+                ticket = await self._next_turn(time.monotonic() + wait_s)
+            characters = billed_characters(job.asked.text) if audio else 0
+            result = BatchResult(
+                request=job.asked,
+                index=job.index,
+                audio=audio,
+                error=error,
+                attempts=attempts,
+                seconds=time.monotonic() - started,
+                characters=characters,
+                usd=job.usd if audio else Decimal(0),
+            )
+            self._finish(result)
+        finally:
+            self._end()
+
+    def _end(self, future: "Future[BatchResult] | None" = None) -> None:
+        with self._mutex:
+            if future is not None:
+                self._futures.discard(future)
+            self._running -= 1
+            self._news.notify()
+            self._over.notify()
+
+    async def _tried(
+        self, job: Job, ticket: int
+    ) -> tuple[SpeechAudio | SpeechFile | None, Exception | None]:
+        """Make one attempt, and tell the pace what came of it."""
+        call = self._new_call()
+        # What is neither is a cancellation, which tells nothing of the service.
+        error: Exception | None = SpeechError("it was cancelled")
+        with self._mutex:
+            self._calls.add(call)
+            if self._is_closed:
+                call.abort()
+        try:
+            audio = await self._attempt(call, job)
+            error = None
+            return audio, None
+        except Exception as failure:  # noqa: BLE001 - who takes the result is told
+            error = failure
+            return None, failure
+        finally:
+            with self._mutex:
+                self._calls.discard(call)
+                # What the service names, be it `Retry-After` or `x-ratelimit-reset`.
+                wait_s = error.retry_after_s if isinstance(error, APIStatusError) else None
+                outcome = _outcome(error) if waits() else "succeeded"
+                self._pace.end(ticket, time.monotonic(), outcome, retry_after_s=wait_s)
+                self._turn.notify()
+
+    def _wait_s(self, error: Exception, attempts: int, throttled: int) -> float | None:
+        """Return the seconds to wait before another attempt; `None` where there is to be none."""
+        if isinstance(error, RateLimitError):
+            # The pace has all of them wait.
+            return switched(0.0) if throttled <= _MAX_THROTTLED else None
+        attempt = attempts - throttled
+        decision = self._retry.decide(error, attempt=attempt, left_s=math.inf)
+        if decision is False:
+            return None
+        chance = random.random()  # noqa: S311 - only spreads load
+        return switched(back_off_s(attempt, chance) if decision is True else decision)
+
+    def _finish(self, result: BatchResult) -> None:
+        with self._mutex:
+            self._results[result.index] = result
+            self._ready.append(result.index)
+            self._failed += result.error is not None
+            self._done += result.audio is not None
+            self._characters += result.characters
+            self._duration_s += (result.audio and result.audio.duration_s) or 0.0
+            if self._usd is not None:
+                self._usd = None if result.usd is None else self._usd + result.usd
+            self._news.notify()
+
+
+def _outcome(error: Exception | None) -> Outcome:
+    """Say what an attempt tells of the account's limit."""
+    if error is None:
+        return "succeeded"
+    if isinstance(error, RateLimitError):
+        return "throttled"
+    return "unavailable" if isinstance(error, InternalServerError) else "failed"

@@ -1,0 +1,148 @@
+"""From what an application asks of a batch to what is sent, and to what it may cost."""
+
+from collections.abc import Mapping
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from decimal import Decimal
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from facade._rules.pricing import billed_characters, usd
+from facade._rules.request import SpeechRequest
+from facade.audio import check_save_path
+from facade.batch import BatchRequest, BatchResult
+from facade.errors import InvalidRequestError, SpeechError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One request of a batch, checked.
+
+    Attributes:
+        index: Its place, from 0.
+        asked: What the application asked for.
+        request: What goes to the service.
+        target: The file to write, if any.
+        usd: Its price in dollars; `None` where none is known.
+    """
+
+    index: int
+    asked: BatchRequest
+    request: SpeechRequest
+    target: Path | None
+    usd: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """What a worker needs to know of a batch; it can be pickled, and has no key in it.
+
+    Attributes:
+        client: The arguments of `SpeechClient`.
+        options: The voice and the options of `synthesize`.
+        at_once, per_minute: Those of `synthesize_many`.
+    """
+
+    client: Mapping[str, Any]
+    options: Mapping[str, Any]
+    at_once: int | None
+    per_minute: float | None
+
+
+class BatchPlan:
+    """Makes jobs of requests, as long as the budget lasts."""
+
+    def __init__(self, defaults: Mapping[str, Any], max_usd: Decimal | None) -> None:
+        """Begin a batch.
+
+        Args:
+            defaults: What `SpeechRequest.build` is given, but for what a request has of its own.
+            max_usd: What the batch may cost at most.
+        """
+        self._defaults = defaults
+        self._max_usd = max_usd
+        self._usd = Decimal(0)
+        self._count = 0
+
+    def job(self, given: str | BatchRequest) -> Job | BatchResult:
+        """Return what to do for a request, or what comes of one that cannot be sent.
+
+        Raises:
+            InvalidRequestError: It is none.
+            SpeechError: It would cost more than is left.
+        """
+        asked = BatchRequest(text=given) if isinstance(given, str) else given
+        if not isinstance(asked, BatchRequest):
+            raise InvalidRequestError(
+                f"request {self._count} must be a string or a BatchRequest, not "
+                f"{type(given).__name__}",
+                param="requests",
+            )
+        index, self._count = self._count, self._count + 1
+        try:
+            job = self._checked(index, asked)
+        except (SpeechError, OSError) as error:
+            return BatchResult(request=asked, index=index, error=error)
+        self._spend(job)
+        return job
+
+    def _checked(self, index: int, asked: BatchRequest) -> Job:
+        given = {**self._defaults, **asked.options}
+        if asked.voice is not None:
+            given["voice"] = asked.voice
+        if given.get("voice") is None:
+            raise InvalidRequestError("neither the request nor the batch has one", param="voice")
+        try:
+            request = SpeechRequest.build(asked.text, **given)
+        except TypeError as error:
+            raise InvalidRequestError(str(error), param="options") from error
+        target = None
+        if asked.path is not None:
+            target = check_save_path(asked.path, request.expected_format)
+        price = usd(request.model, billed_characters(asked.text))
+        return Job(index=index, asked=asked, request=request, target=target, usd=price)
+
+    def _spend(self, job: Job) -> None:
+        if self._max_usd is None:
+            return
+        if job.usd is None:
+            raise SpeechError(
+                f"the price of {job.request.model!r} is not known, so max_usd={self._max_usd} "
+                "cannot be kept; leave it out"
+            )
+        if self._usd + job.usd > self._max_usd:
+            raise SpeechError(
+                f"request {job.index} would cost more than max_usd={self._max_usd} allows: "
+                f"{self._usd} dollars are spent, and it costs {job.usd}; it was not sent, nor was "
+                "any after it"
+            )
+        self._usd += job.usd
+
+
+def checked_budget(max_usd: float | Decimal | None) -> Decimal | None:
+    """Return what a batch may cost.
+
+    Raises:
+        InvalidRequestError: It is no amount.
+    """
+    if max_usd is None:
+        return None
+    is_number = isinstance(max_usd, int | float | Decimal) and not isinstance(max_usd, bool)
+    # A comparison with NaN is false, so NaN is refused too.
+    if not is_number or not 0 <= max_usd < 1e9:
+        raise InvalidRequestError(f"must be dollars from 0, not {max_usd!r}", param="max_usd")
+    # The shortest decimal that means the same, and not all that a float holds.
+    return Decimal(str(max_usd))
+
+
+def submit_job(executor: Executor, settings: WorkerSettings, job: Job) -> "Future[BatchResult]":
+    """Have a worker of somebody else's speak."""
+    return executor.submit(speak_elsewhere, settings, job.asked, job.index)
+
+
+def speak_elsewhere(settings: WorkerSettings, request: BatchRequest, index: int) -> BatchResult:
+    """Speak one text in a worker; see `facade.worker.speak`."""
+    # By its name and when it runs: a worker is an application, which is above all that is here.
+    result: BatchResult = import_module("facade.worker").speak(settings, request, index)
+    return result

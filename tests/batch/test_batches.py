@@ -1,0 +1,307 @@
+"""Many texts: what comes of each, whatever becomes of the others."""
+
+import itertools
+import json
+import threading
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from facade import (
+    AsyncSpeechClient,
+    BadRequestError,
+    BatchRequest,
+    InternalServerError,
+    InvalidRequestError,
+    RateLimitError,
+    SpeechAudio,
+    SpeechClient,
+    SpeechError,
+    SpeechFile,
+)
+from facade._async.batch import MAX_OPEN
+from tests.batch.conftest import Batches
+from tests.conftest import KEY
+from tests.faults.server import SPEECH, FaultServer, Peer, answer
+
+GOOD = answer(200, SPEECH)
+WAIT_S = 20.0
+
+
+def refuse(marked: str, status: int, times: int = 10**6) -> Any:
+    """A step that answers texts with a mark in them with a status, so many times."""
+    left = itertools.count(times, -1)
+
+    def step(peer: Peer) -> None:
+        text = json.loads(peer.last_request.body)["input"]
+        refused = marked in text and next(left) > 0
+        peer.send(answer(status, b'{"error": {"message": "no"}}') if refused else GOOD)
+
+    return step
+
+
+def test_all_are_spoken(batches: Batches) -> None:
+    texts = [f"Text {number}." for number in range(50)]
+    with FaultServer(GOOD) as server, batches(server.url, iter(texts)) as batch:
+        results = batch.all()
+        assert batch.next() is None
+        assert (batch.batch.done, batch.batch.failed, batch.batch.under_way) == (50, 0, 0)
+        assert batch.batch.characters == sum(map(len, texts))
+        assert batch.batch.usd == Decimal("0.000004") * batch.batch.characters
+        assert batch.batch.duration_s == pytest.approx(50 * results[0].audio.duration_s)
+        assert "50 done" in repr(batch.batch)
+    assert sorted(result.index for result in results) == list(range(50))
+    assert len(server.requests) == 50
+    for result in results:
+        assert result.request == BatchRequest(text=texts[result.index])
+        assert isinstance(result.audio, SpeechAudio)
+        assert result.audio.content == SPEECH
+        assert (result.error, result.attempts) == (None, 1)
+        assert result.seconds > 0
+        assert result.usd == Decimal("0.000004") * result.characters
+    assert {json.loads(request.body)["input"] for request in server.requests} == set(texts)
+
+
+def test_in_order(batches: Batches) -> None:
+    texts = [f"Text {number}." for number in range(30)]
+    first = threading.Event()
+
+    def step(peer: Peer) -> None:
+        if json.loads(peer.last_request.body)["input"] == "Text 0.":
+            assert first.wait(WAIT_S)
+        peer.send(GOOD)
+
+    with FaultServer(step) as server, batches(server.url, texts, in_order=True) as batch:
+        threading.Timer(0.2, first.set).start()
+        assert [result.index for result in batch.all()] == list(range(30))
+
+
+def test_one_that_fails_is_one_result(batches: Batches) -> None:
+    texts = ["Good.", "Bad.", "Good too."]
+    with FaultServer(refuse("Bad", 400)) as server, batches(server.url, texts) as batch:
+        results = sorted(batch.all(), key=lambda result: result.index)
+        assert (batch.batch.done, batch.batch.failed) == (2, 1)
+    assert [type(result.error) for result in results] == [type(None), BadRequestError, type(None)]
+    assert results[1].audio is None
+    assert (results[1].characters, results[1].usd, results[1].attempts) == (0, 0, 1)
+
+
+def test_too_many_requests_are_sent_again(batches: Batches) -> None:
+    step = refuse("Text", 429, times=5)
+    with FaultServer(step) as server, batches(server.url, ["Text."]) as batch:
+        (result,) = batch.all()
+    assert (result.error, result.attempts) == (None, 6)
+
+
+def test_but_not_for_ever(batches: Batches) -> None:
+    with FaultServer(refuse("Text", 429)) as server, batches(server.url, ["Text."]) as batch:
+        (result,) = batch.all()
+    assert type(result.error) is RateLimitError
+    assert result.attempts == len(server.requests) == 21
+
+
+def test_other_failures_are_tried_again_as_the_policy_says(batches: Batches) -> None:
+    with FaultServer(refuse("Bad", 500)) as server, batches(server.url, ["Bad."]) as batch:
+        (result,) = batch.all()
+    assert type(result.error) is InternalServerError
+    assert result.attempts == len(server.requests) == 3
+
+
+def test_each_may_have_a_voice_options_and_a_file(batches: Batches, tmp_path: Path) -> None:
+    requests = [
+        BatchRequest(text="One.", voice="am_adam", id="a", options={"language": "en"}),
+        BatchRequest(text="Two.", path=tmp_path / "two.wav"),
+    ]
+    with FaultServer(GOOD) as server, batches(server.url, requests, segment="never") as batch:
+        results = {result.request.id: result for result in batch.all()}
+    written = results[None].audio
+    assert isinstance(written, SpeechFile)
+    assert (tmp_path / "two.wav").read_bytes() == SPEECH
+    asked = {body["input"]: body for body in map(json.loads, (r.body for r in server.requests))}
+    assert asked["One."]["voice"] == "am_adam"
+    assert asked["One."]["language"] == "en"
+    assert asked["Two."]["voice"] == "af_heart"
+    assert "language" not in asked["Two."]
+    assert asked["Two."]["segment"] == asked["One."]["segment"] == "never"
+
+
+def test_what_cannot_be_sent_is_not(batches: Batches, tmp_path: Path) -> None:
+    requests = [
+        BatchRequest(text=""),
+        BatchRequest(text="One.", voice="af_hart"),
+        BatchRequest(text="One.", options={"lang": "en"}),
+        BatchRequest(text="One.", path=tmp_path / "no" / "one.wav"),
+        BatchRequest(text="One.", path=tmp_path / "one.mp3"),
+    ]
+    with FaultServer(GOOD) as server, batches(server.url, requests) as batch:
+        errors = [str(result.error) for result in batch.all()]
+    assert server.requests == []
+    for error, said in zip(errors, ["text", "af_heart", "lang", "no", "one.mp3"], strict=True):
+        assert said in error
+
+
+def test_a_voice_is_needed(batches: Batches) -> None:
+    with FaultServer(GOOD) as server, batches(server.url, ["One."], voice=None) as batch:
+        (result,) = batch.all()
+    assert isinstance(result.error, InvalidRequestError)
+    assert result.error.param == "voice"
+
+
+def test_the_source_is_taken_as_needed(batches: Batches) -> None:
+    taken, closed = itertools.count(), threading.Event()
+    count = [0]
+
+    def source() -> Iterator[str]:
+        try:
+            for number in taken:
+                count[0] = number
+                yield f"Text {number}."
+        finally:
+            closed.set()
+
+    with FaultServer(GOOD) as server:
+        with batches(server.url, source()) as batch:
+            for _ in range(10):
+                batch.next()
+        assert closed.wait(WAIT_S)
+    assert count[0] <= 10 + MAX_OPEN + 1
+
+
+def test_a_source_that_fails_is_told_behind_the_results(batches: Batches) -> None:
+    def source() -> Iterator[str]:
+        yield "One."
+        yield "Two."
+        raise ZeroDivisionError("no more")
+
+    with FaultServer(GOOD) as server, batches(server.url, source()) as batch:
+        assert {batch.next().index, batch.next().index} == {0, 1}
+        with pytest.raises(ZeroDivisionError, match="no more"):
+            batch.next()
+        assert batch.next() is None
+
+
+@pytest.mark.parametrize("given", [7, b"One.", None])
+def test_a_request_is_a_text_or_a_request(batches: Batches, given: Any) -> None:
+    with FaultServer(GOOD) as server, batches(server.url, ["One.", given]) as batch:
+        assert batch.next().index == 0
+        with pytest.raises(InvalidRequestError, match="request 1 must be a string"):
+            batch.next()
+
+
+def test_a_budget_is_kept(batches: Batches) -> None:
+    texts = ["x" * 1000] * 5
+    with FaultServer(GOOD) as server, batches(server.url, texts, max_usd=0.012) as batch:
+        assert len([batch.next() for _ in range(3)]) == 3
+        with pytest.raises(SpeechError, match=r"request 3 would cost more than max_usd=0\.012"):
+            batch.next()
+        assert batch.batch.usd == Decimal("0.012")
+    assert len(server.requests) == 3
+
+
+def test_a_budget_needs_a_price(batches: Batches) -> None:
+    options = {"max_usd": 1, "model": "someone/new", "voice": "any"}
+    with (
+        FaultServer(GOOD) as server,
+        batches(server.url, ["One."], **options) as batch,
+        pytest.raises(SpeechError, match="price of 'someone/new' is not known"),
+    ):
+        batch.next()
+
+
+def test_what_is_not_known_is_not_said(batches: Batches) -> None:
+    options = {"model": "someone/new", "voice": "any"}
+    with FaultServer(GOOD) as server, batches(server.url, ["One."], **options) as batch:
+        (result,) = batch.all()
+        assert (result.error, result.usd, batch.batch.usd) == (None, None, None)
+
+
+@pytest.mark.parametrize("max_usd", [-1, float("nan"), True, "1", 1e12])
+def test_a_budget_is_an_amount(max_usd: Any) -> None:
+    with (
+        SpeechClient(KEY) as client,
+        pytest.raises(InvalidRequestError, match="must be dollars from 0") as caught,
+    ):
+        client.synthesize_many([], voice="af_heart", max_usd=max_usd)
+    assert caught.value.param == "max_usd"
+
+
+# --- its end -------------------------------------------------------------------------------------
+
+
+def test_leaving_the_block_ends_what_is_under_way(batches: Batches) -> None:
+    begun = threading.Event()
+
+    def step(peer: Peer) -> None:
+        begun.set()
+        peer.wait_for_close()
+
+    with FaultServer(step) as server:
+        with batches(server.url, ["One."] * 5):
+            assert begun.wait(WAIT_S)
+        assert server.saw_close()
+        for thread in threading.enumerate():
+            if thread.name.startswith("facade"):
+                thread.join(WAIT_S)
+                assert not thread.is_alive()
+
+
+def test_a_batch_that_is_closed_has_no_more_results(loop: str) -> None:
+    async def main(url: str) -> None:
+        async with (
+            AsyncSpeechClient(KEY, base_url=url) as client,
+            client.synthesize_many(["One."] * 5, voice="af_heart") as batch,
+        ):
+            await batch.aclose()
+            assert [result async for result in batch] == []
+
+    with FaultServer(Peer.pause) as server:
+        if loop != "sync":
+            anyio.run(main, server.url, backend=loop)
+            return
+        with (
+            SpeechClient(KEY, base_url=server.url) as client,
+            client.synthesize_many(["One."] * 5, voice="af_heart") as batch,
+        ):
+            batch.close()
+            assert all(result.error is not None for result in batch)
+
+
+def test_a_batch_is_used_in_its_block(loop: str) -> None:
+    async def main() -> None:
+        async with AsyncSpeechClient(KEY) as client:
+            batch = client.synthesize_many([], voice="af_heart")
+            with pytest.raises(SpeechError, match="block"):
+                await anext(batch)
+            async with batch:
+                with pytest.raises(SpeechError, match="begun already"):
+                    await batch.__aenter__()
+            await client.synthesize_many([], voice="af_heart").aclose()
+
+    if loop != "sync":
+        anyio.run(main, backend=loop)
+        return
+    with SpeechClient(KEY) as client:
+        batch = client.synthesize_many([], voice="af_heart")
+        with pytest.raises(SpeechError, match="block"):
+            next(batch)
+        with batch, pytest.raises(SpeechError, match="begun already"):
+            batch.__enter__()
+        client.synthesize_many([], voice="af_heart").close()
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+def test_a_cancelled_batch_leaves_nothing_open(loop: str) -> None:
+    async def main(url: str) -> None:
+        async with AsyncSpeechClient(KEY, base_url=url) as client:
+            with anyio.move_on_after(0.3) as scope:
+                async with client.synthesize_many(["One."] * 5, voice="af_heart") as batch:
+                    await anext(batch)
+            assert scope.cancelled_caught
+
+    with FaultServer(Peer.wait_for_close) as server:
+        anyio.run(main, server.url, backend=loop)
+        assert server.saw_close()
