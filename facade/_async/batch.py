@@ -135,7 +135,8 @@ class AsyncSpeechBatch:
             raise SpeechError("this batch was begun already; call synthesize_many() again")
         self._place = place()
         await self._background.begin()
-        self._background.start(self._dispatch)
+        # A source that is stuck is not waited for at the end.
+        self._background.start(self._dispatch, is_awaited=False)
         return self
 
     async def __aexit__(

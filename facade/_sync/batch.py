@@ -136,7 +136,8 @@ class SpeechBatch:
             raise SpeechError("this batch was begun already; call synthesize_many() again")
         self._place = place()
         self._background.begin()
-        self._background.start(self._dispatch)
+        # A source that is stuck is not waited for at the end.
+        self._background.start(self._dispatch, is_awaited=False)
         return self
 
     def __exit__(

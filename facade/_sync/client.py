@@ -268,7 +268,8 @@ class SpeechClient:
 
         Args:
             requests: The texts: strings, or `BatchRequest` objects for those that have a voice,
-                options or a file of their own. Any iterable, taken as it is needed.
+                options or a file of their own. Any iterable, taken as it is needed, by another
+                thread (by another task, and an asynchronous iterable too).
             voice: The voice of those that have none of their own.
             in_order: Whether the results come in the order of the requests, and not as they finish.
             at_once: How many requests may be under way at most, from 1 to 128, where that is known.
