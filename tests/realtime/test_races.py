@@ -82,7 +82,8 @@ def reset(peer: Peer) -> None:
 def narrow(talk: Talk) -> Any:
     """Let the only connection of a session hold little of what is not received; return it."""
     (connection,) = talk.session._connections._all
-    end = connection.exchange._answer.connection.get_extra_info("socket")
+    answer: Any = connection.exchange._answer
+    end = answer.connection.get_extra_info("socket")
     end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     return connection
 
