@@ -1,7 +1,9 @@
 """Sockets of the asynchronous client, on asyncio and on trio."""
 
+import asyncio
 import errno
 import socket
+import struct
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -267,6 +269,101 @@ def test_who_waits_learns_that_it_is_closed(run: Run, peers: tuple[Socket, socke
     woken = threading.Event()
     run(main)
     assert woken.is_set()
+
+
+def test_what_comes_while_nobody_waits_is_not_lost(
+    run: Run, peers: tuple[Socket, socket.socket]
+) -> None:
+    async def main() -> None:
+        theirs.send(b"First.")
+        assert await ours.receive() == b"First."
+        with anyio.move_on_after(0.05):
+            await ours.receive()
+        theirs.send(b"Second.")
+        # The loop sees it, and has nobody to tell.
+        await anyio.sleep(0.05)
+        assert await ours.receive() == b"Second."
+        with anyio.move_on_after(0.05):
+            await ours.receive()
+        theirs.send(b"Third.")
+        assert await ours.receive() == b"Third."
+
+    ours, theirs = peers
+    run(main)
+
+
+def test_what_comes_as_the_wait_is_cancelled_is_not_lost(
+    run: Run, peers: tuple[Socket, socket.socket]
+) -> None:
+    async def main() -> None:
+        async def wait() -> None:
+            with scope:
+                received.append(await ours.receive())
+
+        for number in range(50):
+            scope = anyio.CancelScope()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(wait)
+                await anyio.wait_all_tasks_blocked()
+                theirs.send(b"%02d" % number)
+                for _ in range(number % 4):
+                    await anyio.lowlevel.checkpoint()
+                scope.cancel()
+            if ours.is_readable:
+                received.append(await ours.receive())
+
+    received: list[bytes] = []
+    ours, theirs = peers
+    run(main)
+    assert b"".join(received) == b"".join(b"%02d" % number for number in range(50))
+
+
+def test_a_reset_is_told_to_who_waits(run: Run, listener: socket.socket) -> None:
+    async def main() -> None:
+        ours = await connect("127.0.0.1", listener.getsockname()[1])
+        theirs, _ = listener.accept()
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+        async def wait() -> None:
+            with pytest.raises(anyio.BrokenResourceError) as caught:
+                await ours.receive()
+            assert isinstance(caught.value.__cause__, ConnectionResetError)
+            told.append(True)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait)
+            await anyio.wait_all_tasks_blocked()
+            theirs.close()
+        await ours.aclose()
+
+    told: list[bool] = []
+    run(main)
+    assert told
+
+
+def test_a_loop_that_knows_no_sockets(
+    peers: tuple[Socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As asyncio's own on Windows, where anyio has a way."""
+    refused = []
+
+    def refuse(*_: object) -> None:
+        refused.append(True)
+        raise NotImplementedError
+
+    async def main() -> None:
+        monkeypatch.setattr(asyncio.get_running_loop(), "add_reader", refuse)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait)
+            await anyio.sleep(0.05)
+            theirs.send(b"Here.")
+
+    async def wait() -> None:
+        assert await ours.receive() == b"Here."
+
+    ours, theirs = peers
+    anyio.run(main)
+    assert refused
 
 
 def test_its_end_may_be_sent_alone(run: Run, peers: tuple[Socket, socket.socket]) -> None:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from together_emulator.fault import Fault
     from together_emulator.process import SpeechEmulator
-    from together_emulator.record import Record
+    from together_emulator.record import Moment, Record
 
-__all__ = ["Fault", "Record", "SpeechEmulator"]
+__all__ = ["Fault", "Moment", "Record", "SpeechEmulator"]
 
 
 def __getattr__(name: str) -> object:
@@ -21,5 +21,5 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from together_emulator import fault, process, record
 
-    homes = {"Fault": fault, "Record": record, "SpeechEmulator": process}
+    homes = {"Fault": fault, "Moment": record, "Record": record, "SpeechEmulator": process}
     return getattr(homes[name], name)

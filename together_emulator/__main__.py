@@ -5,6 +5,8 @@ import re
 import sys
 from collections.abc import Sequence
 
+from together_emulator.limit import Demand, Limit, read_share
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program and return its exit status."""
@@ -27,6 +29,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "or all where none is named",
     )
     parser.add_argument(
+        "--limit",
+        type=_limit,
+        metavar="N/s",
+        help="answer requests for speech above this rate with 429, for each key: 20/s, 90/m, or "
+        "with a burst 20/s:5 (which is otherwise one second's worth, at least 1)",
+    )
+    parser.add_argument(
+        "--limit-characters",
+        type=_limit,
+        metavar="N/s",
+        help="the same for the characters of their texts, such as 5000/s",
+    )
+    parser.add_argument(
+        "--unavailable",
+        type=_share,
+        default=0.0,
+        metavar="SHARE",
+        help="answer this share of the requests within the limits with 503, from 0 to 1; the same "
+        "ones in each run (default: none)",
+    )
+    parser.add_argument(
         "--exit-with-stdin",
         action="store_true",
         help="stop at the end of standard input, and so with the process that holds it",
@@ -42,7 +65,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     try:
         cors = ["*"] if options.cors == [] else options.cors or ()
-        serve(options.host, options.port, exit_with_stdin=options.exit_with_stdin, cors=cors)
+        serve(
+            options.host,
+            options.port,
+            exit_with_stdin=options.exit_with_stdin,
+            cors=cors,
+            demand=Demand(options.limit, options.limit_characters, options.unavailable),
+        )
     except StartError as error:
         return _fail(str(error))
     return 0
@@ -62,6 +91,20 @@ def _origin(text: str) -> str:
             "such as http://localhost:3000"
         )
     return text
+
+
+def _limit(text: str) -> Limit:
+    try:
+        return Limit.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"not {error}") from None
+
+
+def _share(text: str) -> float:
+    try:
+        return read_share(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"not {error}") from None
 
 
 def _fail(message: str) -> int:

@@ -22,12 +22,14 @@ from together_emulator.catalogue import models
 from together_emulator.control import control_routes
 from together_emulator.errors import ApiError, quoted
 from together_emulator.injection import Faults, InjectFaults
+from together_emulator.limit import Demand
 from together_emulator.log import LogRequests, RequestLog, is_own
 from together_emulator.record import Record
 from together_emulator.request import parse_request
 from together_emulator.session import Session
 from together_emulator.stream import SpeechStream
 from together_emulator.switches import session_options, stream_options, voices_shape
+from together_emulator.throttle import HEADERS, LimitRequests, Throttle, Turn
 from together_emulator.voice_list import voice_list
 
 _REALTIME = "/audio/speech/websocket"
@@ -38,6 +40,7 @@ def create_app(
     reset: Callable[[Scope], None] = lambda _scope: None,
     stall: Callable[[Scope], None] = lambda _scope: None,
     cors: Collection[str] = (),
+    demand: Demand | None = None,
 ) -> ASGIApp:
     """The application, serving each path with and without ``/v1``.
 
@@ -49,20 +52,24 @@ def create_app(
         stall: Stops reading from the connection of a session, for the fault ``stall``.
         cors: The origins of web pages that may use it, such as ``http://localhost:3000``; ``*``
             stands for all.
+        demand: The limits that hold at first; none unless given.
 
     Raises:
         EngineError: The speech engine cannot be started.
     """
     log = RequestLog()
     faults = Faults()
+    throttle = Throttle(log.now_s, demand or Demand())
+    # In front of the faults: what is above the limit takes none.
+    limits = [Middleware(LimitRequests, throttle=throttle)]
     injection = Middleware(InjectFaults, faults=faults, reset=reset, stall=stall)
     app = Starlette(
         routes=[
             *(
-                Route(prefix + path, endpoint, methods=[method], middleware=[injection])
-                for path, endpoint, method in (
-                    ("/audio/speech", _speech, "POST"),
-                    ("/voices", _voices, "GET"),
+                Route(prefix + path, endpoint, methods=[method], middleware=[*before, injection])
+                for path, endpoint, method, before in (
+                    ("/audio/speech", _speech, "POST", limits),
+                    ("/voices", _voices, "GET", []),
                 )
                 for prefix in ("/v1", "")
             ),
@@ -70,7 +77,7 @@ def create_app(
                 WebSocketRoute(prefix + _REALTIME, _realtime, middleware=[injection])
                 for prefix in ("/v1", "")
             ),
-            *control_routes(log, faults),
+            *control_routes(log, faults, throttle),
             # Else the server would refuse it without a word.
             WebSocketRoute("/{path:path}", _nowhere),
         ],
@@ -95,7 +102,7 @@ def _for_pages(app: ASGIApp, origins: Collection[str]) -> ASGIApp:
         allow_origins=origins,
         allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["*"],
-        expose_headers=["x-request-id", "retry-after", "x-ratelimit-reset", "cf-ray"],
+        expose_headers=["x-request-id", "retry-after", *HEADERS, "cf-ray"],
     )
 
 
@@ -104,6 +111,9 @@ async def _speech(request: Request) -> Response:
     body = await read_body(request)
     record.note_body(body)
     speech = parse_request(body, record.warnings)
+    turn: Turn | None = request.scope.get("turn")
+    if turn is not None:
+        turn.count(len(speech.script.written))
     log: RequestLog = request.app.state.log
     log.bill(record, speech.model, len(speech.script.written))
     stage: Stage = request.app.state.stage
@@ -184,7 +194,7 @@ class _Authentication:
             credentials = QueryParams(scope.get("query_string", b"")).get("api_key")
             scheme, key = "bearer", credentials or ""
         if scheme.lower() == "bearer" and key.strip():
-            await self._app(scope, receive, send)
+            await self._app({**scope, "key": key.strip()}, receive, send)
             return
         is_missing = scope["type"] == "websocket" and credentials is None
         error = ApiError(

@@ -11,16 +11,24 @@ class ApiError(Exception):
         message: What is wrong, for a human reader.
         param: The request field at fault, if it is one field.
         code: A stable name of the failure, if there is one.
+        error_type: What stands beside the error, if anything does.
     """
 
     def __init__(
-        self, status: int, message: str, *, param: str | None = None, code: str | None = None
+        self,
+        status: int,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        error_type: str | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.param = param
         self.code = code
+        self.error_type = error_type
 
     @property
     def type(self) -> str:
@@ -41,7 +49,8 @@ class ApiError(Exception):
     def body(self) -> bytes:
         """The error answer as JSON."""
         # ASCII only: a message may quote a lone surrogate, which UTF-8 cannot carry.
-        return json.dumps({"error": self.fields()}).encode("ascii")
+        beside = {"error_type": self.error_type} if self.error_type is not None else {}
+        return json.dumps({"error": self.fields(), **beside}).encode("ascii")
 
 
 class ToldError(Exception):

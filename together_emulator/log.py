@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections import Counter, deque
 from collections.abc import Mapping
 
@@ -9,10 +10,13 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from together_emulator.catalogue import models
-from together_emulator.record import Record
+from together_emulator.record import Moment, Record
 
 MAX_RECORDS = 1000
 """How many requests the log keeps; the counts go on."""
+
+MAX_MOMENTS = 100_000
+"""Of how many requests it keeps when they came and how they were answered."""
 
 CONTROL = "/emulator"
 """The path below which the emulator itself is controlled."""
@@ -38,11 +42,18 @@ class RequestLog:
     """The requests since the start, or since it was cleared."""
 
     def __init__(self) -> None:
+        self._start_s = time.monotonic()
         self.clear()
+
+    def now_s(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._start_s
 
     def clear(self) -> None:
         """Forget everything."""
         self._records: deque[Record] = deque(maxlen=MAX_RECORDS)
+        # A record only while its request is open.
+        self._moments: deque[Moment | Record] = deque(maxlen=MAX_MOMENTS)
         self._count = 0
         self._characters: Counter[str] = Counter()
 
@@ -55,9 +66,23 @@ class RequestLog:
             path=scope["path"],
             query=_public(QueryParams(scope.get("query_string", b""))),
             headers=_public(Headers(scope=scope)),
+            at_s=self.now_s(),
         )
         self._records.append(record)
+        self._moments.append(record)
         return record
+
+    def begin(self, record: Record, status: int) -> None:
+        """Note that an answer begins."""
+        record.status = status
+        record.answered_s = self.now_s()
+
+    def close(self, record: Record) -> None:
+        """Note that a request is over."""
+        place = record.number - self._count - 1
+        # Not if it was forgotten, nor if its number is another's since the log was cleared.
+        if -len(self._moments) <= place < 0 and self._moments[place] is record:
+            self._moments[place] = record.moment()
 
     def bill(self, record: Record, model: str, characters: int) -> None:
         """Count the characters of a text that is answered with audio."""
@@ -68,6 +93,11 @@ class RequestLog:
         """Let requests be settled whose clients have gone away before now."""
         for _ in range(_TURNS):
             await asyncio.sleep(0)
+
+    def moments(self) -> bytes:
+        """The moments of the requests, as a JSON list of lists."""
+        known = (each if isinstance(each, Moment) else each.moment() for each in self._moments)
+        return json.dumps(list(known)).encode("ascii")
 
     def report(self) -> bytes:
         """Everything, as JSON."""
@@ -108,9 +138,9 @@ class LogRequests:
 
         async def send_and_note(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
-                record.status = message["status"]
+                self._log.begin(record, message["status"])
             elif message["type"] == "websocket.accept":
-                record.status = 101
+                self._log.begin(record, 101)
             await send(message)
             if message.get("more_body") or message["type"] == "websocket.send":
                 # Else what is at hand would all be written before it is seen that nobody is there,
@@ -129,6 +159,7 @@ class LogRequests:
         finally:
             client.forget()
             record.settle("broken")
+            self._log.close(record)
 
 
 class _Client:

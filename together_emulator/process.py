@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import IO, Any, Self, TypedDict, Unpack
 
 from together_emulator.fault import Fault, FaultOptions
-from together_emulator.record import Record
+from together_emulator.limit import Demand
+from together_emulator.record import Moment, Record
 
 MAX_TIMES = 1000
 """How many faults one `SpeechEmulator.fail_next` may ask for."""
@@ -44,6 +45,9 @@ class SpeechEmulator:
         host: str = "127.0.0.1",
         port: int = 0,
         cors: Collection[str] = (),
+        limit: str | None = None,
+        limit_characters: str | None = None,
+        unavailable: float = 0.0,
         start_timeout_s: float = 60.0,
     ) -> None:
         """Nothing runs until the block is entered.
@@ -53,11 +57,23 @@ class SpeechEmulator:
             port: The port; 0 takes any free one.
             cors: The origins of web pages that may use it, such as ``http://localhost:3000``;
                 ``*`` stands for all.
+            limit: The `limit` at first, and after each `reset`.
+            limit_characters: The `limit_characters` at first, and after each `reset`.
+            unavailable: The share that is `unavailable` at first, and after each `reset`.
             start_timeout_s: How long the start may take, in seconds.
+
+        Raises:
+            ValueError: A limit is none, or the share is not from 0 to 1.
         """
+        demand = Demand().with_(
+            {"limit": limit, "limit_characters": limit_characters, "unavailable": unavailable}
+        )
         self._arguments = ["--host", host, "--port", str(port), "--exit-with-stdin"]
         if cors:
             self._arguments += ["--cors", *cors]
+        for name, value in demand.options().items():
+            if value:
+                self._arguments += [f"--{name.replace('_', '-')}", str(value)]
         self._start_timeout_s = start_timeout_s
         self._process: subprocess.Popen[str] | None = None
         self._errors: IO[str] | None = None
@@ -96,6 +112,64 @@ class SpeechEmulator:
         A request whose client has gone away before this is read is settled in it.
         """
         return [Record(**fields) for fields in self._report()["requests"]]
+
+    @property
+    def moments(self) -> list[Moment]:
+        """When each request came and how it was answered: the last 100,000, oldest first.
+
+        For a run of thousands, at its end: reading so many takes a second.
+        """
+        return [Moment(*fields) for fields in json.loads(self._call("GET", "/moments")[1])]
+
+    @property
+    def now_s(self) -> float:
+        """The moment on the emulator's clock: seconds since its start."""
+        return float(self._limits()["now_s"])
+
+    @property
+    def limit(self) -> str | None:
+        """How many requests for speech each key may send, such as ``"20/s"``; None is no limit.
+
+        ``"90/m"`` is for each minute. ``"20/s:5"`` lets at most 5 come at once after a pause, and
+        otherwise it is one second's worth, at least 1. What is above is answered with 429. It may
+        be set while the emulator runs: the new rate holds at once, and what a key has left stays,
+        up to the new burst.
+
+        Raises:
+            ValueError: What is set is no limit.
+        """
+        limit: str | None = self._limits()["limit"]
+        return limit
+
+    @limit.setter
+    def limit(self, limit: str | None) -> None:
+        self._limits(limit=limit)
+
+    @property
+    def limit_characters(self) -> str | None:
+        """The same as `limit` for the characters of the texts.
+
+        A text longer than the burst is taken after a pause that fills it, and has to be made up
+        for.
+        """
+        limit: str | None = self._limits()["limit_characters"]
+        return limit
+
+    @limit_characters.setter
+    def limit_characters(self, limit: str | None) -> None:
+        self._limits(limit_characters=limit)
+
+    @property
+    def unavailable(self) -> float:
+        """The share of the requests within the limits that are answered with 503, from 0 to 1.
+
+        Which ones follows from their order, and is the same in each run.
+        """
+        return float(self._limits()["unavailable"])
+
+    @unavailable.setter
+    def unavailable(self, share: float) -> None:
+        self._limits(unavailable=share)
 
     @property
     def characters(self) -> dict[str, int]:
@@ -148,9 +222,9 @@ class SpeechEmulator:
             raise ValueError(json.loads(answer)["error"]["message"])
 
     def reset(self) -> None:
-        """Forget the requests so far, and the faults that still wait."""
-        self._call("DELETE", "/requests")
-        self._call("DELETE", "/faults")
+        """Forget the requests so far and the faults that still wait; limits are as at the start."""
+        for path in ("/requests", "/faults", "/limits"):
+            self._call("DELETE", path)
 
     def start(self) -> None:
         """Start it, and return as soon as it takes requests.
@@ -223,6 +297,14 @@ class SpeechEmulator:
     def _report(self) -> _Report:
         report: _Report = json.loads(self._call("GET", "/requests")[1])
         return report
+
+    def _limits(self, **changes: str | float | None) -> dict[str, Any]:
+        method, body = ("POST", json.dumps(changes)) if changes else ("GET", None)
+        status, answer = self._call(method, "/limits", body)
+        limits: dict[str, Any] = json.loads(answer)
+        if status != 200:
+            raise ValueError(limits["error"]["message"])
+        return limits
 
     def _call(self, method: str, path: str, body: str | None = None) -> tuple[int, bytes]:
         # Here and not above, so that importing the pytest plugin costs next to nothing.

@@ -3,7 +3,7 @@
 import json
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from together_emulator.catalogue import models
 
@@ -18,6 +18,27 @@ MAX_BODY_DEPTH = 50
 
 MAX_EVENTS = 1000
 """How many events of a realtime session are kept, the last ones."""
+
+
+MAX_MOMENT_CHARACTERS = 40
+"""How much of a text a `Moment` has."""
+
+
+class Moment(NamedTuple):
+    """What is kept of a request when thousands have come after it.
+
+    The attributes are those of `Record`, and `text` is the beginning of the input, at most 40
+    characters, or empty.
+    """
+
+    number: int
+    at_s: float
+    answered_s: float | None
+    status: int | None
+    error_type: str | None
+    characters: int
+    state: State
+    text: str
 
 
 @dataclass(repr=False)
@@ -37,6 +58,8 @@ class Record:
         warnings: What is ignored of the body: fields that the contract does not know, and options
             that the model does not honour.
         status: The HTTP status code of the answer, as soon as it begins; 101 for a session.
+        error_type: The limit that it was refused by, ``"dynamic_request_limited"`` or
+            ``"dynamic_token_limited"``.
         model: The model of a request that was accepted, and the last that a session spoke with.
         characters: The length of its input, which is what the service bills. Of a session, that of
             all text that went to the model.
@@ -45,6 +68,8 @@ class Record:
         state: ``"open"``, then ``"complete"`` (all of the answer was handed to the network) or
             ``"broken"`` (the client went away before, the answer was cut, or the emulator failed).
             A session is complete when its client has closed it in order.
+        at_s: When it came, in seconds since the emulator's start.
+        answered_s: When its answer began, on the same clock.
     """
 
     number: int
@@ -57,16 +82,21 @@ class Record:
     fault: str | None = None
     warnings: list[str] = field(default_factory=list)
     status: int | None = None
+    error_type: str | None = None
     model: str | None = None
     characters: int = 0
     usd: float | None = None
     spoken_s: float = 0.0
     state: State = "open"
+    at_s: float = 0.0
+    answered_s: float | None = None
 
     def __repr__(self) -> str:
-        """What there is to say, without the headers, which nearly all requests have alike."""
+        """What there is to say, without moments, nor headers, which nearly all have alike."""
         said = {
-            each.name: getattr(self, each.name) for each in fields(self) if each.name != "headers"
+            each.name: getattr(self, each.name)
+            for each in fields(self)
+            if each.name not in ("headers", "at_s", "answered_s")
         }
         blank = {each.name: each.default for each in fields(self)}
         shown = (
@@ -79,6 +109,20 @@ class Record:
     def note_body(self, body: bytes) -> None:
         """Keep the body if it is a JSON object of a reasonable size."""
         self.body = _kept(body)
+
+    def moment(self) -> Moment:
+        """What is kept of it for longer."""
+        text = self.body.get("input")
+        return Moment(
+            number=self.number,
+            at_s=self.at_s,
+            answered_s=self.answered_s,
+            status=self.status,
+            error_type=self.error_type,
+            characters=self.characters,
+            state=self.state,
+            text=text[:MAX_MOMENT_CHARACTERS] if isinstance(text, str) else "",
+        )
 
     def note_event(self, text: str) -> None:
         """Keep an event of a session as a body is kept."""

@@ -18,13 +18,21 @@ from starlette.types import Scope
 from together_emulator.app import create_app
 from together_emulator.body import MAX_BODY_BYTES
 from together_emulator.engine import EngineError, engine
+from together_emulator.limit import Demand
 
 
 class StartError(Exception):
     """The server cannot start."""
 
 
-def serve(host: str, port: int, *, exit_with_stdin: bool, cors: Collection[str] = ()) -> None:
+def serve(
+    host: str,
+    port: int,
+    *,
+    exit_with_stdin: bool,
+    cors: Collection[str] = (),
+    demand: Demand | None = None,
+) -> None:
     """Serve until SIGTERM or SIGINT, and print the base URL as soon as connections are accepted.
 
     It is the last word of the first line; two more say which client takes it with ``/v1``.
@@ -35,6 +43,7 @@ def serve(host: str, port: int, *, exit_with_stdin: bool, cors: Collection[str] 
         exit_with_stdin: Whether to stop at the end of standard input too, which comes when the
             process that holds its other end dies.
         cors: The origins of web pages that may use it; ``*`` stands for all.
+        demand: The limits that hold at first; none unless given.
 
     Raises:
         StartError: The speech engine is missing, or the address cannot be used.
@@ -52,6 +61,7 @@ def serve(host: str, port: int, *, exit_with_stdin: bool, cors: Collection[str] 
                 reset=lambda scope: server.reset(scope),
                 stall=lambda scope: server.stall(scope),
                 cors=cors,
+                demand=demand,
             ),
             access_log=False,
             lifespan="off",

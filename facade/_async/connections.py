@@ -95,8 +95,9 @@ class AsyncTurn:
         self._stop_source: Callable[[], None] = _nothing
         self._counted = 0
         if isinstance(text, str):
-            self.append(text)
-            self.commit()
+            check_token(text)
+            self.utterance.add_text(text)
+            self.utterance.has_all_text = True
         elif text is not None:
             # What cannot be iterated over is told here, and not by a task that nobody sees.
             if not isinstance(text, ITERABLE):
@@ -142,6 +143,7 @@ class AsyncTurn:
     async def _feed(self, source: Tokens) -> None:
         tokens = iterate(source)
         try:
+            tokens = iterate(source)
             try:
                 async for token in tokens:
                     if self.utterance.is_over:
@@ -213,7 +215,10 @@ class AsyncTurn:
             stuck_at = inf
             while (piece := utterance.take()) is None and not utterance.is_over:
                 stuck_at = self._stuck_at(stuck_at)
-                await self.news.wait(stuck_at)
+                if time.monotonic() < stuck_at:
+                    await self.news.wait(stuck_at)
+                else:
+                    self.fail(self._stuck())
             self.count()
         if piece is None:
             error = self._source_error or utterance.error
@@ -225,14 +230,14 @@ class AsyncTurn:
         """Return until when to wait while others' audio keeps this one's from coming."""
         if self.connection is None or not self.connection.is_paused:
             return inf
-        now, limit_s = time.monotonic(), self._connections.limits.read_s
-        if now >= before:
-            raise SpeechError(
-                f"nothing came for {limit_s:g} s, since {MAX_WAITING_BYTES} bytes of audio of "
-                "other turns of this session wait to be taken; take or interrupt those first, or "
-                "give them a session of their own"
-            )
-        return min(before, now + limit_s)
+        return min(before, time.monotonic() + self._connections.limits.read_s)
+
+    def _stuck(self) -> SpeechError:
+        return SpeechError(
+            f"nothing came for {self._connections.limits.read_s:g} s, since {MAX_WAITING_BYTES} "
+            "bytes of audio of other turns of this session wait to be taken; take or interrupt "
+            "those first, or give them a session of their own"
+        )
 
     def heard(self, played_s: float | None) -> Heard:
         """Say what was heard of it."""
@@ -262,13 +267,19 @@ class AsyncTurn:
         self.told()
 
     async def failed(self, error: BaseException, outer: BaseException | None) -> BaseException:
-        """End the turn that `error` came out of, or that was given up; return what to raise."""
-        await self.aclose()
+        """Return what to raise in place of `error`.
+
+        Where only the waiting was given up, the turn goes on: leaving its block ends it.
+        """
+        connection = self.connection
+        if connection is not None and error is self.utterance.error:
+            return connection.exchange.told(error, outer)
         return error
 
     async def aclose(self) -> None:
         """Read no more."""
-        self.interrupt(None)
+        if self._connections.is_here:
+            self.interrupt(None)
 
     def hang_up(self) -> None:
         """See `AsyncReader`; `AsyncConnections` ends what was dropped when it gets round to it."""
@@ -285,7 +296,8 @@ class AsyncTurn:
             if connection is not None and self.utterance in connection.turns:
                 del connection.turns[self.utterance]
                 connection.room.notify()
-                self._connections.ended.notify()
+            # It may be waiting for room itself.
+            self._connections.ended.notify()
             self._stop_source()
 
     def count(self) -> None:
@@ -388,12 +400,23 @@ class AsyncConnections:
         self._all: list[AsyncConnection] = []
         # Also those that are not in use yet, or no more.
         self._served: set[AsyncConnection] = set()
+        # Those whose connection was lost, and who wait for another.
+        self._moved: set[AsyncTurn] = set()
+        self._failure: SpeechError | None = None
         self._place: object = None
 
     @property
     def has_begun(self) -> bool:
         """Whether it has connected, or tried to."""
         return self._place is not None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this is the process, or event loop, that it was begun in.
+
+        A child of the process has no part in it, and may find its locks held for ever.
+        """
+        return self._place is not None and self._place == place()
 
     @property
     def request_id(self) -> str | None:
@@ -420,6 +443,10 @@ class AsyncConnections:
         Raises:
             SpeechError: No connection can be had.
         """
+        # Before any lock is taken.
+        self._check_open()
+        if not self.has_begun:
+            raise SpeechError("this session has not begun: use it in a `with` block")
         settings = turn.utterance.settings
         if settings is not self._settings:
             await self._check_voice(settings.request)
@@ -498,13 +525,24 @@ class AsyncConnections:
     # --- connecting ------------------------------------------------------------------------------
 
     async def _connect(self) -> None:
-        """See that there is a connection with room for a turn."""
+        """See that there is a connection with room for a turn.
+
+        Who waits while another connects shares what comes of it: of many turns none waits for the
+        failures of all others.
+        """
+        before = self._failure
         async with self._connecting:
             with self.mutex:
                 self._check_open()
                 if self._free(time.monotonic()) is not None:
                     return
-            await self._with_exchange(self._connected)
+            if self._failure is not None and self._failure is not before:
+                raise _another(self._failure)
+            try:
+                await self._with_exchange(self._connected)
+            except SpeechError as error:
+                self._failure = _another(error)
+                raise
 
     async def _connected(self, exchange: "AsyncExchange") -> None:
         """Shake hands over `exchange`, and wait for the service's greeting."""
@@ -543,12 +581,14 @@ class AsyncConnections:
 
     async def _greeted(self, connection: AsyncConnection, until: float) -> None:
         core = connection.core
-        while not core.is_ready or self.is_closed:
+        while True:
             self._check_open()
             if connection.failure:
                 raise APIConnectionError(connection.failure, transient=True, request_sent=False)
             if core.failure is not None:
                 raise core.failure
+            if core.is_ready:
+                return
             if time.monotonic() >= until:
                 limit_s = self._config.timeouts.connect_s
                 raise APITimeoutError(
@@ -584,6 +624,9 @@ class AsyncConnections:
         core, now = connection.core, time.monotonic()
         self._end_lost()
         for message in connection.websocket.receive(data, now):
+            if connection.is_over:
+                # Its turns are over, or are spoken elsewhere.
+                break
             connection.messages += 1
             connection.tell(core.receive(message, now))
         if connection.websocket.failure:
@@ -658,7 +701,10 @@ class AsyncConnections:
     # --- its end ---------------------------------------------------------------------------------
 
     def _lose(self, connection: AsyncConnection, why: str, cause: BaseException | None) -> None:
-        """Take note that a connection is lost, and go on elsewhere with what may go on."""
+        """Take note that a connection is lost, and go on elsewhere with what may go on.
+
+        Without a reason, its task was ended by the event loop, in which nothing more can begin.
+        """
         if connection.is_over:
             connection.work.notify()
             connection.room.notify()
@@ -673,7 +719,7 @@ class AsyncConnections:
             turn = turns[utterance]
             error = connection.core.interrupted(why, utterance)
             error.__cause__ = cause
-            if self._may_go_on(turn, error):
+            if why and self._may_go_on(turn, error):
                 again.append(turn)
                 turn.connection = None
             else:
@@ -682,8 +728,11 @@ class AsyncConnections:
         was_useful = connection.has_spoken or lived_s > _WORTH_REPLACING_S
         connection.turns.clear()
         self._retire(connection)
-        if not self.is_closed and (again or (was_useful and not self._all)):
-            logger.info("a realtime connection ended, and another takes its place: %s", why)
+        if why and not self.is_closed and (again or (was_useful and not self._all)):
+            # The service's own words may repeat the text, which no log may hold.
+            code = connection.websocket.end[0]
+            logger.info("a realtime connection ended (%d), and another takes its place", code)
+            self._moved.update(again)
             self.background.start(self._go_on, again)
 
     def _may_go_on(self, turn: AsyncTurn, error: SpeechError) -> bool:
@@ -714,9 +763,10 @@ class AsyncConnections:
             failure = error
         finally:
             with self.mutex:
+                self._moved.difference_update(turns)
                 for turn in turns:
                     if turn.connection is None and not turn.utterance.is_over:
-                        turn.fail(copy.copy(failure))
+                        turn.fail(_another(failure))
 
     def shut(self) -> None:
         """End all turns, and see that all connections end."""
@@ -726,6 +776,9 @@ class AsyncConnections:
                 for turn in tuple(connection.turns.values()):
                     turn.fail(SpeechError(_CLOSED))
                 self._retire(connection)
+            for turn in tuple(self._moved):
+                if not turn.utterance.is_over:
+                    turn.fail(SpeechError(_CLOSED))
             self.ended.notify()
 
     def abandon(self) -> None:
@@ -737,13 +790,15 @@ class AsyncConnections:
     async def aclose(self) -> None:
         """End all turns and connections."""
         self.is_closed = True
-        # A child of the process has no part in it, and may find its locks held for ever.
-        if self._place is not None and self._place == place():
+        if self.is_here:
             self.shut()
             with shielded(), self.mutex:
                 until = time.monotonic() + 2 * _GOODBYE_S
                 while self._served and time.monotonic() < until:
                     await self.ended.wait(until)
+                # They are stuck.
+                for connection in self._served:
+                    connection.exchange.hang_up()
             await self.background.aclose()
 
 
@@ -752,6 +807,13 @@ def _next_tick(connection: AsyncConnection) -> float:
     due_at = connection.core.next_tick()
     due_at = inf if due_at is None else due_at
     return due_at if connection.is_paused else min(due_at, connection.websocket.next_tick())
+
+
+def _another(error: SpeechError) -> SpeechError:
+    """Return the same error once more: none is raised in two places."""
+    same = copy.copy(error)
+    same.__cause__ = error.__cause__
+    return same
 
 
 def _nothing() -> None:

@@ -108,8 +108,9 @@ class AsyncRealtimeSession:
     def __del__(self) -> None:
         connections = getattr(self, "_connections", None)
         if connections is not None and connections.has_begun and not connections.is_closed:
+            unclosed = f"unclosed {self!r}"
             connections.abandon()
-            warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
+            warnings.warn(unclosed, ResourceWarning, stacklevel=2, source=self)
 
 
 class AsyncRealtimeSpeech(AsyncSpeechStream):
@@ -117,7 +118,8 @@ class AsyncRealtimeSpeech(AsyncSpeechStream):
 
     Use it in an `async with` block, which begins the turn; leaving it ends the turn, as `interrupt`
     does. Iterate over it, or `save` it, or `read` it whole, or take it as `wav`: one of the four,
-    once. Threads may share it: one may give text, another take audio, and a third interrupt.
+    once. Threads may share it: one may give text, another take audio, and a third interrupt. To
+    wait for samples may be given up, as by `asyncio.wait_for`, and begun again: none are lost.
     """
 
     def __init__(self, session: AsyncRealtimeSession, turn: AsyncTurn) -> None:

@@ -18,7 +18,7 @@ _AT_ONCE_S = 0.001
 # One that needs nothing of the system's, so that it lives as long as the connection. And a thread
 # that waits by epoll or kqueue is not woken where another closes the socket.
 _Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
-_NOT_YET = (BlockingIOError, SSLWantReadError, SSLWantWriteError, httpcore.TimeoutException)
+_NOT_YET = (BlockingIOError, SSLWantReadError, SSLWantWriteError, httpcore.ReadTimeout)
 
 
 class Duplex:

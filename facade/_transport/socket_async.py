@@ -5,12 +5,14 @@ anyio's own streams wait for every piece, and leave and enter the loop's list of
 which takes twice as long for a stream of audio.
 """
 
+import asyncio
 import math
 import os
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from itertools import chain, zip_longest
 from typing import Any
 
@@ -38,10 +40,13 @@ class Socket(ByteStream):
         self._socket = connection
         self._has_waited = True
         self._is_awaited = False
+        self._watch: _Watch | None = None
 
     @property
     def is_readable(self) -> bool:
         """Whether something has come, or the other side has closed."""
+        if self._watch is not None and self._watch.data is not None:
+            return True
         try:
             self._socket.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
@@ -67,13 +72,12 @@ class Socket(ByteStream):
         self._has_waited = False
         while True:
             try:
-                data = self._socket.recv(max_bytes)
+                data = self._received(max_bytes)
             except BlockingIOError:
                 self._has_waited = self._is_awaited = True
                 try:
-                    await _wait(
-                        anyio.wait_readable, self._socket, self.receive_until, httpcore.ReadTimeout
-                    )
+                    readable = partial(self._readable, max_bytes)
+                    await _wait(readable, self.receive_until, httpcore.ReadTimeout)
                 finally:
                     self._is_awaited = False
             except OSError as error:
@@ -97,9 +101,8 @@ class Socket(ByteStream):
             try:
                 rest = rest[self._socket.send(rest) :]
             except BlockingIOError:
-                await _wait(
-                    anyio.wait_writable, self._socket, self.send_until, httpcore.WriteTimeout
-                )
+                writable = partial(anyio.wait_writable, self._socket)
+                await _wait(writable, self.send_until, httpcore.WriteTimeout)
             except OSError:
                 # The other side has gone. It may have said why, which is still to be read.
                 return
@@ -112,10 +115,94 @@ class Socket(ByteStream):
         if self._socket.fileno() < 0:
             return
         # Who waits for it learns that it is closed.
+        if self._watch is not None:
+            self._watch.close()
         anyio.notify_closing(self._socket)
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
+
+    def _received(self, max_bytes: int) -> bytes:
+        if self._watch is not None and self._watch.data is not None:
+            data, self._watch.data = self._watch.data, None
+            if isinstance(data, OSError):
+                raise data
+            return data
+        return self._socket.recv(max_bytes)
+
+    async def _readable(self, max_bytes: int) -> None:
+        if self._watch is None:
+            try:
+                self._watch = _Watch(asyncio.get_running_loop(), self._socket)
+            except (RuntimeError, NotImplementedError):
+                # On trio, or where asyncio knows no sockets.
+                await anyio.wait_readable(self._socket)
+                return
+        await self._watch.wait(max_bytes)
+
+
+class _Watch:
+    """Waits for one socket on asyncio, which is told of it once, and not for every wait.
+
+    What comes is read as soon as it has come: else asyncio would tell of it once more, before the
+    task that waits has its turn.
+
+    Attributes:
+        data: What has come and was not taken, be it a failure, which a socket tells only once;
+            `None` where nothing has.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, connection: socket.socket) -> None:
+        self.data: bytes | OSError | None = None
+        self._loop = loop
+        self._socket = connection
+        self._waiter: asyncio.Future[None] | None = None
+        self._max_bytes = 0
+        self._is_on = False
+        self._start()
+
+    async def wait(self, max_bytes: int) -> None:
+        """Wait until `data` has come.
+
+        Raises:
+            anyio.ClosedResourceError: It was closed here.
+        """
+        self._max_bytes = max_bytes
+        self._waiter = self._loop.create_future()
+        if not self._is_on:
+            self._start()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def close(self) -> None:
+        """Let who waits see that the socket is closed."""
+        self._stop()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(anyio.ClosedResourceError())
+
+    def _start(self) -> None:
+        self._loop.add_reader(self._socket, self._ready)
+        self._is_on = True
+
+    def _stop(self) -> None:
+        if self._is_on:
+            self._is_on = False
+            self._loop.remove_reader(self._socket)
+
+    def _ready(self) -> None:
+        if self._waiter is None or self._waiter.done():
+            # What nobody waits for would be told again and again.
+            self._stop()
+            return
+        try:
+            self.data = self._socket.recv(self._max_bytes)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.data = error
+        self._waiter.set_result(None)
 
 
 async def connect(host: str, port: int) -> Socket:
@@ -183,16 +270,13 @@ async def _connect(family: int, address: Any) -> socket.socket:
 
 
 async def _wait(
-    ready: Callable[[socket.socket], Awaitable[None]],
-    connection: socket.socket,
-    until: float,
-    too_late: type[httpcore.TimeoutException],
+    ready: Callable[[], Awaitable[None]], until: float, too_late: type[httpcore.TimeoutException]
 ) -> None:
     if until == math.inf:
         # A limit that is none takes as long as the waiting.
-        await ready(connection)
+        await ready()
         return
     with anyio.move_on_after(until - time.monotonic()):
-        await ready(connection)
+        await ready()
         return
     raise too_late

@@ -94,11 +94,12 @@ class WebSocket:
                 if frame.fin:
                     messages.append(b"".join(self._pieces))
                     self._pieces.clear()
-        if self._protocol.state is not State.OPEN:
+        # Where this side has closed, the other one may have things to say until it agrees.
+        failure = self._protocol.parser_exc
+        if failure is not None and not isinstance(failure, EOFError):
+            self.failure = str(failure)
+        if not data or self.failure is not None or self._protocol.close_rcvd is not None:
             self.is_over = True
-            failure = self._protocol.parser_exc
-            if failure is not None and not isinstance(failure, EOFError):
-                self.failure = str(failure)
         return messages
 
     @property

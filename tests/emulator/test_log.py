@@ -1,13 +1,14 @@
 """The log of requests: what was asked, and what it would have cost."""
 
 import json
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from together_emulator.log import RequestLog
+from together_emulator.log import MAX_MOMENTS, MAX_RECORDS, RequestLog
 
 KOKORO = "hexgrad/Kokoro-82M"
 KEY = "tgp_v1_sE3cReT-kEy"
@@ -141,3 +142,53 @@ def test_it_keeps_the_last_thousand_and_goes_on_counting() -> None:
     logged = json.loads(log.report())
     assert logged["count"] == 1005
     assert [record["number"] for record in logged["requests"]] == list(range(6, 1006))
+
+
+NOWHERE: dict[str, Any] = {"type": "http", "method": "GET", "path": "/nowhere", "headers": []}
+
+
+def test_it_tells_the_moments_of_a_hundred_thousand() -> None:
+    log = RequestLog()
+    open_records = [log.add(NOWHERE) for _ in range(7)]
+    for _ in range(MAX_MOMENTS - 2):
+        log.close(log.add(NOWHERE))
+    for record in open_records:
+        log.begin(record, 200)
+        record.settle("complete")
+        log.close(record)
+    moments = json.loads(log.moments())
+    assert [moment[0] for moment in moments] == list(range(6, MAX_MOMENTS + 6))
+    assert [moment[3] for moment in moments] == [200, 200] + [None] * (MAX_MOMENTS - 2)
+    assert [moment[6] for moment in moments[:3]] == ["complete", "complete", "open"]
+    assert sum(map(len, map(json.dumps, moments[:3]))) < 300
+
+
+def test_of_what_is_over_only_the_moment_is_kept() -> None:
+    log = RequestLog()
+    record = log.add(NOWHERE)
+    log.close(record)
+    kept = weakref.ref(record)
+    del record
+    for _ in range(MAX_RECORDS):
+        log.close(log.add(NOWHERE))
+    assert kept() is None
+
+
+def test_a_request_that_outlives_its_log_is_not_told_as_anothers() -> None:
+    log = RequestLog()
+    old = log.add(NOWHERE)
+    log.clear()
+    log.close(old)
+    new = log.add(NOWHERE)
+    log.begin(old, 500)
+    log.close(old)
+    (moment,) = json.loads(log.moments())
+    assert (moment[0], moment[1], moment[3]) == (1, new.at_s, None)
+
+
+def test_a_request_has_the_moments_of_its_coming_and_its_answer(own: httpx.Client) -> None:
+    say(own)
+    own.post("/audio/speech", content=b"{}", headers={"x-emulate-fault": "delay-headers=0.2"})
+    first, second = report(own)["requests"]
+    assert 0 < first["at_s"] < first["answered_s"] < second["at_s"]
+    assert second["answered_s"] - second["at_s"] == pytest.approx(0.2, abs=0.15)

@@ -48,6 +48,18 @@ def test_a_fault_may_be_taken_back(together_emulator):
     together_emulator.reset()
 
 
+def test_a_limit_holds(together_emulator, speech_client):
+    together_emulator.limit = "1/m:1"
+    speech_client.synthesize("Hello.", voice="af_heart")
+    with pytest.raises(facade.RateLimitError):
+        speech_client.synthesize("Hello.", voice="af_heart")
+
+
+def test_and_ends_with_its_test(together_emulator, speech_client):
+    assert together_emulator.limit is None
+    assert speech_client.synthesize("Hello.", voice="af_heart").content
+
+
 urls = set()
 
 
@@ -153,7 +165,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("project")
     text = DOCUMENTATION.read_text(encoding="utf-8")
     snippets = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    assert len(snippets) == 4
+    assert len(snippets) == 5
     # What is no test in them runs when the module is imported.
     documented = "\n".join(snippets)
     return folder, run(folder, test_documented=documented, test_more=MORE, test_wrong=WRONG)
@@ -161,13 +173,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 def test_what_the_documentation_shows_runs(project: tuple[Path, str]) -> None:
     folder, said = project
-    assert len(re.findall(r"^test_documented\.py::\w+.* PASSED", said, re.MULTILINE)) == 2, said
+    assert len(re.findall(r"^test_documented\.py::\w+.* PASSED", said, re.MULTILINE)) == 3, said
     assert folder.joinpath("hello.wav").stat().st_size > 10_000
 
 
 def test_every_fixture(project: tuple[Path, str]) -> None:
     _, said = project
-    assert len(re.findall(r"^test_more\.py::\w+.* PASSED", said, re.MULTILINE)) == 11, said
+    assert len(re.findall(r"^test_more\.py::\w+.* PASSED", said, re.MULTILINE)) == 13, said
 
 
 def test_a_fault_that_has_not_happened_is_an_error(project: tuple[Path, str]) -> None:
@@ -178,7 +190,7 @@ def test_a_fault_that_has_not_happened_is_an_error(project: tuple[Path, str]) ->
     )
     assert found == list(errors), said
     assert "test_the_next_one_is_not_disturbed PASSED" in said
-    assert said.splitlines()[-1].count("16 passed, 3 errors") == 1, said
+    assert said.splitlines()[-1].count("19 passed, 3 errors") == 1, said
     left = "of what fail_next() asked for, this has not happened: "
     assert said.count(left) == 2
     assert f"{left}Fault(status=503). No request came for it, " in said

@@ -150,6 +150,7 @@ class AsyncService:
             "GET",
             self._url(f"{target}{'&' if '?' in target else '?'}{query}"),
             headers=own,
+            content=_AsyncContent(b""),
             extensions={"timeout": call.httpcore_timeouts()},
         )
         return await self._finished(call, partial(self._pool().upgrade, call, request))
@@ -357,16 +358,16 @@ class AsyncExchange:
         """Close the exchange that `error` has ended; return what to raise in its place."""
         await self.aclose()
         self._log()
-        return self._told(error, outer)
+        return self.told(error, outer)
 
     def loss(self, error: Exception) -> tuple[str, BaseException]:
         """Say why a connection with another protocol is lost: in words, and by which exception."""
-        cause = self._told(error, None)
+        cause = self.told(error, None)
         is_stuck = isinstance(error, httpcore.WriteTimeout)
         reason = "it takes nothing that is sent" if is_stuck else reason_of(cause)
         return f"the connection to {self._config.address} was lost: {reason}", cause
 
-    def _told(self, error: BaseException, outer: BaseException | None) -> BaseException:
+    def told(self, error: BaseException, outer: BaseException | None) -> BaseException:
         """Return what to raise in place of `error`."""
         if self._service.is_closed and isinstance(error, httpcore.NetworkError):
             closed = ClosedError("the client has been closed")
