@@ -9,7 +9,6 @@ import json
 import os
 import platform
 import secrets
-import stat
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -273,7 +272,8 @@ def _folder() -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     is_private = not _CAN_ASK or (found.st_uid == user and not found.st_mode & 0o077)
-    if not stat.S_ISDIR(found.st_mode) or not is_private:
+    # A link of somebody else's is theirs.
+    if not is_private:
         raise PermissionError(f"{folder} is no folder that only you may use")
     return folder
 
