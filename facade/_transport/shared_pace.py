@@ -84,7 +84,8 @@ class _Call:
 class SharedPace:
     """A `Pace` that processes share; it may be used by any number of threads.
 
-    It never raises. Where the file cannot be had, this process goes on with what it knows.
+    It never raises. Where the file cannot be had, this process goes on with what it knows, and
+    shares nothing any more.
     """
 
     def __init__(
@@ -184,7 +185,7 @@ class SharedPace:
             except _NONSENSE as error:
                 logger.warning("%s is not what was written there; beginning anew: %r", path, error)
                 self._forget()
-            self._end_those(now, self._is_lost)
+            self._end_those(now, _is_lost)
 
             def write() -> None:
                 try:
@@ -224,6 +225,9 @@ class SharedPace:
 
     def _go_alone(self, now: float, error: OSError) -> None:
         logger.warning("the pace is not shared with other processes: %s", error)
+        # For good: each call would wait as long for a process that was stopped while it had the
+        # file, and of a file that cannot be written nothing new is learnt.
+        self._place = None
         # Nobody will say when the calls of others end.
         self._end_those(now, lambda call, now: call.owner != self._owner)
 
@@ -232,10 +236,6 @@ class SharedPace:
             if is_meant(call, now):
                 del self._calls[name]
                 self._pace.end(call.ticket, now, SpeechError("nobody knows what came of it"))
-
-    def _is_lost(self, call: _Call, now: float) -> bool:
-        """Whether nobody will say that a call has ended."""
-        return call.until < now or (call.owner != self._owner and _is_gone(call.pid))
 
 
 def shared_pace(config: Config, *, at_once: int | None, per_minute: float | None) -> SharedPace:
@@ -291,6 +291,11 @@ def _file_lock(path: Path) -> "FileLock":
         ) from error
     # One thread at a time has it, by our own lock, and not always the same.
     return FileLock(path.with_suffix(".lock"), mode=0o600, thread_local=False)
+
+
+def _is_lost(call: _Call, now: float) -> bool:
+    """Whether nobody will say that a call has ended."""
+    return call.until < now or _is_gone(call.pid)
 
 
 def _is_gone(pid: int) -> bool:
