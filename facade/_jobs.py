@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from facade._rules.pricing import usd
+from facade._rules.pricing import billed_characters, usd
 from facade._rules.request import SpeechRequest
 from facade.audio import check_save_path
 from facade.batch import BatchRequest, BatchResult
@@ -101,7 +101,7 @@ class BatchPlan:
         target = None
         if asked.path is not None:
             target = check_save_path(asked.path, request.expected_format)
-        price = usd(request.model, len(asked.text))
+        price = usd(request.model, billed_characters(asked.text))
         return Job(index=index, asked=asked, request=request, target=target, usd=price)
 
     def _spend(self, job: Job) -> None:

@@ -32,11 +32,11 @@ from facade._jobs import (
 from facade._rules.catalogue import read_voices
 from facade._rules.error_mapping import BODY_LIMIT, failure_in_success, failure_in_voices
 from facade._rules.options import RealtimeOptions, StreamOptions, SynthesizeOptions, takes
-from facade._rules.pacing import Pace
+from facade._rules.pacing import FASTEST, Pace
 from facade._rules.realtime_settings import RealtimeSettings
 from facade._rules.request import SpeechRequest
 from facade._rules.retry import RetryPolicy
-from facade._transport.call import Call, logger
+from facade._transport.call import Call, logger, waits
 from facade._transport.config import DEFAULT_MAX_AUDIO_BYTES, Config, Timeouts, secret
 from facade._transport.waiting_async import Lock, Many, first_place, moved, place, sleep
 from facade.audio import (
@@ -316,7 +316,7 @@ class AsyncSpeechClient:
         return AsyncSpeechBatch(
             requests,
             plan,
-            self._pace(at_once, per_minute),
+            self._pace(at_once, per_minute if waits() else FASTEST * 60),
             self._config.retry,
             self._call,
             self._attempt,

@@ -17,9 +17,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 from facade._jobs import BatchPlan, Job, result_of
-from facade._rules.pacing import Pace
+from facade._rules.pacing import Outcome, Pace
+from facade._rules.pricing import billed_characters
 from facade._rules.retry import RetryPolicy, back_off_s
-from facade._transport.call import Call, switched
+from facade._transport.call import Call, switched, waits
 from facade._transport.waiting_sync import (
     Background,
     Many,
@@ -33,7 +34,7 @@ from facade._transport.waiting_sync import (
 )
 from facade.audio import SpeechAudio, SpeechFile
 from facade.batch import BatchRequest, BatchResult
-from facade.errors import RateLimitError, SpeechError
+from facade.errors import APIStatusError, InternalServerError, RateLimitError, SpeechError
 
 if TYPE_CHECKING:
     from facade._transport.shared_pace import SharedPace
@@ -300,7 +301,7 @@ class SpeechBatch:
                 if wait_s is None:
                     break
                 ticket = self._next_turn(time.monotonic() + wait_s)
-            characters = len(job.asked.text) if audio else 0
+            characters = billed_characters(job.asked.text) if audio else 0
             result = BatchResult(
                 request=job.asked,
                 index=job.index,
@@ -328,20 +329,26 @@ class SpeechBatch:
     ) -> tuple[SpeechAudio | SpeechFile | None, Exception | None]:
         """Make one attempt, and tell the pace what came of it."""
         call = self._new_call()
-        error: BaseException | None = None
+        # What is neither is a cancellation, which tells nothing of the service.
+        error: Exception | None = SpeechError("it was cancelled")
         with self._mutex:
             self._calls.add(call)
             if self._is_closed:
                 call.abort()
         try:
-            return self._attempt(call, job), None
+            audio = self._attempt(call, job)
+            error = None
+            return audio, None
         except Exception as failure:  # noqa: BLE001 - who takes the result is told
             error = failure
             return None, failure
         finally:
             with self._mutex:
                 self._calls.discard(call)
-                self._pace.end(ticket, time.monotonic(), error)
+                # What the service names, be it `Retry-After` or `x-ratelimit-reset`.
+                wait_s = error.retry_after_s if isinstance(error, APIStatusError) else None
+                outcome = _outcome(error) if waits() else "succeeded"
+                self._pace.end(ticket, time.monotonic(), outcome, retry_after_s=wait_s)
                 self._turn.notify()
 
     def _wait_s(self, error: Exception, attempts: int, throttled: int) -> float | None:
@@ -367,3 +374,12 @@ class SpeechBatch:
             if self._usd is not None:
                 self._usd = None if result.usd is None else self._usd + result.usd
             self._news.notify()
+
+
+def _outcome(error: Exception | None) -> Outcome:
+    """Say what an attempt tells of the account's limit."""
+    if error is None:
+        return "succeeded"
+    if isinstance(error, RateLimitError):
+        return "throttled"
+    return "unavailable" if isinstance(error, InternalServerError) else "failed"

@@ -29,7 +29,7 @@ from facade._jobs import (
 from facade._rules.catalogue import read_voices
 from facade._rules.error_mapping import BODY_LIMIT, failure_in_success, failure_in_voices
 from facade._rules.options import RealtimeOptions, StreamOptions, SynthesizeOptions, takes
-from facade._rules.pacing import Pace
+from facade._rules.pacing import FASTEST, Pace
 from facade._rules.realtime_settings import RealtimeSettings
 from facade._rules.request import SpeechRequest
 from facade._rules.retry import RetryPolicy
@@ -37,7 +37,7 @@ from facade._sync.batch import SpeechBatch
 from facade._sync.reader import AudioReader, Reader
 from facade._sync.realtime import RealtimeSession
 from facade._sync.stream import SpeechStream
-from facade._transport.call import Call, logger
+from facade._transport.call import Call, logger, waits
 from facade._transport.config import DEFAULT_MAX_AUDIO_BYTES, Config, Timeouts, secret
 from facade._transport.waiting_sync import Lock, Many, first_place, moved, place, sleep
 from facade.audio import (
@@ -317,7 +317,7 @@ class SpeechClient:
         return SpeechBatch(
             requests,
             plan,
-            self._pace(at_once, per_minute),
+            self._pace(at_once, per_minute if waits() else FASTEST * 60),
             self._config.retry,
             self._call,
             self._attempt,

@@ -23,8 +23,8 @@ logger = logging.getLogger("facade")
 # A time limit of 0 would mean "do not wait", and less is no limit at all.
 LEAST_S = 0.001
 
-# For tests: `off` has no call tried again, `at once` has none wait before it is. It is read when a
-# call fails, so that it holds for clients that an application built before.
+# For tests: `off` has no call tried again, `at once` has none wait before it is, nor for the pace
+# of a batch. It is read when a call fails, so that it holds for clients that were built before.
 RETRIES_SWITCH = "TOGETHER_SPEECH_RETRIES"
 
 
@@ -244,6 +244,11 @@ def switched(wait_s: float) -> float | None:
     if switch == "off":
         return None
     return 0.0 if switch == "at once" else wait_s
+
+
+def waits() -> bool:
+    """Whether anything waits for its turn, which the switch for tests may take away."""
+    return os.environ.get(RETRIES_SWITCH) != "at once"
 
 
 def _reason(failure: BaseException) -> str:

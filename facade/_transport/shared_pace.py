@@ -17,10 +17,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from facade._rules.pacing import Pace
+from facade._rules.pacing import Outcome, Pace
 from facade._transport.call import logger
 from facade._transport.config import Config
-from facade.errors import SpeechError
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -52,7 +51,15 @@ class RecordedPace(Protocol):
 
     def begin(self, now: float) -> int: ...
 
-    def end(self, ticket: int, now: float, outcome: BaseException | None) -> None: ...
+    def end(
+        self,
+        ticket: int,
+        now: float,
+        outcome: Outcome,
+        *,
+        retry_after_s: float | None = None,
+        reset_s: float | None = None,
+    ) -> None: ...
 
     def state(self) -> Mapping[str, Any]: ...
 
@@ -114,6 +121,7 @@ class SharedPace:
         self._mutex = threading.Lock()
         self._owner = secrets.token_hex(8)
         self._count = 0
+        self._size = 0
         self._ask_at = 0.0
         self._calls: dict[tuple[str, int], _Call] = {}
         self._pace = kind(**self._limits)
@@ -149,13 +157,23 @@ class SharedPace:
                 write()
             return self._count
 
-    def end(self, ticket: int, now: float, outcome: BaseException | None) -> None:
-        """Say what came of a call."""
+    def end(
+        self,
+        ticket: int,
+        now: float,
+        outcome: Outcome,
+        *,
+        retry_after_s: float | None = None,
+        reset_s: float | None = None,
+    ) -> None:
+        """Say what came of a call, as `Pace.end` takes it."""
         with self._mutex, self._file(now) as (write, now):
             call = self._calls.pop((self._owner, ticket), None)
             # One that began in a file that is gone is not among those of the next.
             if call is not None:
-                self._pace.end(call.ticket, now, outcome)
+                self._pace.end(
+                    call.ticket, now, outcome, retry_after_s=retry_after_s, reset_s=reset_s
+                )
                 write()
             self._ask_at = 0.0
 
@@ -199,7 +217,9 @@ class SharedPace:
 
     def _read(self, path: Path, now: float) -> float:
         with path.open("rb") as file:
-            known = json.loads(file.read(_LARGEST_BYTES))
+            content = file.read(_LARGEST_BYTES)
+        self._size = len(content)
+        known = json.loads(content)
         at = float(known["at"])
         if not -_AHEAD_S <= now - at <= FORGET_S:
             self._forget()
@@ -213,11 +233,10 @@ class SharedPace:
     def _write(self, path: Path, now: float) -> None:
         calls = [asdict(call) for call in self._calls.values()]
         text = json.dumps({"at": now, "pace": self._pace.state(), "calls": calls})
-        # Beside it first, so that who is killed here leaves what there was.
-        beside = path.with_suffix(".new")
-        with open(beside, "w", encoding="ascii", opener=_private) as file:
-            file.write(text)
-        beside.replace(path)
+        # In one piece over what was there, with spaces up to its end: what ends this process leaves
+        # the one or the other. To put another file in its place takes a millisecond longer.
+        with open(_open(path), "wb") as file:
+            file.write(text.encode("ascii").ljust(self._size))
 
     def _forget(self) -> None:
         self._pace = self._kind(**self._limits)
@@ -235,7 +254,7 @@ class SharedPace:
         for name, call in list(self._calls.items()):
             if is_meant(call, now):
                 del self._calls[name]
-                self._pace.end(call.ticket, now, SpeechError("nobody knows what came of it"))
+                self._pace.end(call.ticket, now, "failed")
 
 
 def shared_pace(config: Config, *, at_once: int | None, per_minute: float | None) -> SharedPace:
@@ -278,8 +297,8 @@ def _folder() -> Path:
     return folder
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+def _open(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
 
 
 def _file_lock(path: Path) -> "FileLock":

@@ -18,7 +18,7 @@ from typing import Any, Self
 import pytest
 from filelock import FileLock
 
-from facade import SpeechError
+from facade._rules.pacing import Outcome
 from facade._rules.retry import RetryPolicy
 from facade._transport import shared_pace
 from facade._transport.config import Config, Timeouts, secret
@@ -46,9 +46,18 @@ class Room:
         self.under_way[self._count] = "under way"
         return self._count
 
-    def end(self, ticket: int, now: float, outcome: BaseException | None) -> None:
+    def end(
+        self,
+        ticket: int,
+        now: float,
+        outcome: Outcome,
+        *,
+        retry_after_s: float | None = None,
+        reset_s: float | None = None,
+    ) -> None:
         del self.under_way[ticket]
-        self.outcomes.append(str(outcome))
+        waits = [wait_s for wait_s in (retry_after_s, reset_s) if wait_s]
+        self.outcomes.append(" ".join(map(str, (outcome, *waits))))
 
     def state(self) -> dict[str, Any]:
         return {
@@ -92,7 +101,7 @@ def test_room_is_shared(path: Path) -> None:
     assert other.begin(NOW) is not None
     assert one.begin(NOW) is None
     assert other.begin(NOW) is None
-    one.end(ticket, NOW, None)
+    one.end(ticket, NOW, "succeeded")
     # Nobody tells the other, who looks again.
     assert other.next_at(NOW) == NOW + LOOK_AGAIN_S
     assert other.begin(NOW) is None
@@ -103,10 +112,10 @@ def test_what_one_learns_all_know(path: Path) -> None:
     one, other = a_pace(path, per_minute=5.0), a_pace(path)
     ticket = one.begin(NOW)
     assert ticket is not None
-    one.end(ticket, NOW, SpeechError("too many"))
+    one.end(ticket, NOW, "throttled", retry_after_s=3.0, reset_s=2.0)
     assert other.begin(NOW) is not None
     assert other.rate == 5.0
-    assert written(path)["pace"]["outcomes"] == ["too many"]
+    assert written(path)["pace"]["outcomes"] == ["throttled 3.0 2.0"]
 
 
 def test_a_time_to_come_is_kept(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +148,7 @@ def test_threads_share_it_too(path: Path) -> None:
                 under_way.append(ticket)
                 most.append(len(under_way))
                 under_way.remove(ticket)
-                pace.end(ticket, next(clock), None)
+                pace.end(ticket, next(clock), "succeeded")
                 done += 1
 
     threads = [threading.Thread(target=work, args=(pace,)) for pace in paces * 4]
@@ -149,7 +158,7 @@ def test_threads_share_it_too(path: Path) -> None:
         thread.join()
     assert max(most) <= 5
     assert written(path)["calls"] == []
-    assert written(path)["pace"]["outcomes"] == ["None"] * 240
+    assert written(path)["pace"]["outcomes"] == ["succeeded"] * 240
 
 
 def test_time_never_goes_back_for_the_pace(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,7 +213,7 @@ def test_what_is_old_or_of_another_clock_is_forgotten(path: Path, now: float) ->
     assert a_pace(path).begin(now) is not None
     assert len(written(path)["calls"]) == 1
     # What began before ends without a word.
-    one.end(ticket, now, None)
+    one.end(ticket, now, "succeeded")
     assert written(path)["pace"]["outcomes"] == []
 
 
@@ -215,11 +224,22 @@ def test_it_is_not_forgotten_before(path: Path) -> None:
     assert a_pace(path).begin(NOW + FORGET_S) is None
 
 
+def test_what_there_is_less_of_leaves_nothing_behind(path: Path) -> None:
+    pace = a_pace(path, at_once=20)
+    tickets = [pace.begin(NOW) for _ in range(20)]
+    size = path.stat().st_size
+    for ticket in tickets:
+        assert ticket is not None
+        pace.end(ticket, NOW, "failed")
+    assert written(path)["calls"] == []
+    assert path.stat().st_size == size
+
+
 def test_a_ticket_of_another_is_none_of_ours(path: Path) -> None:
     one, other = a_pace(path), a_pace(path)
     ticket = one.begin(NOW)
     assert ticket is not None
-    other.end(ticket, NOW, None)
+    other.end(ticket, NOW, "succeeded")
     assert len(written(path)["calls"]) == 1
 
 
@@ -244,7 +264,7 @@ def test_the_calls_of_a_process_that_was_killed_are_forgotten(path: Path) -> Non
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert pace.begin(NOW + LOOK_AGAIN_S) is not None
-    assert written(path)["pace"]["outcomes"] == ["nobody knows what came of it"] * 2
+    assert written(path)["pace"]["outcomes"] == ["failed"] * 2
 
 
 def test_a_call_that_takes_longer_than_it_can_is_forgotten(path: Path) -> None:
@@ -253,7 +273,7 @@ def test_a_call_that_takes_longer_than_it_can_is_forgotten(path: Path) -> None:
     assert other.begin(NOW + 10) is None
     assert other.begin(NOW + 11) is not None
     assert tickets[0] is not None
-    one.end(tickets[0], NOW + 12, None)
+    one.end(tickets[0], NOW + 12, "succeeded")
     assert len(written(path)["pace"]["outcomes"]) == 2
 
 
@@ -344,8 +364,8 @@ def test_a_folder_of_others_is_not_used(
     ticket = pace.begin(NOW)
     assert ticket is not None
     assert pace.begin(NOW) is None
-    pace.end(ticket, NOW, None)
-    assert pace.begin(NOW) is not None
+    pace.end(ticket, NOW, "succeeded")
+    assert pace.begin(NOW + 1) is not None
     assert list(temporary.rglob("*.json")) == []
 
 
@@ -382,17 +402,17 @@ def test_it_goes_on_alone_while_somebody_keeps_the_file(
         assert "not shared" in caplog.text
         assert one.begin(now) is None
         assert ours is not None
-        one.end(ours, now, None)
+        one.end(ours, now, "succeeded")
         assert one.begin(now) is not None
     # It is told once, and nobody waits for the file again.
     assert one.begin(now + LOOK_AGAIN_S) is None
     assert caplog.text.count("not shared") == 1
     assert theirs is not None
-    other.end(theirs, now, None)
+    other.end(theirs, now, "succeeded")
     assert [call["owner"] for call in written(path)["calls"]] == [one._owner]
 
 
-@pytest.mark.parametrize("act", ["open", "replace"])
+@pytest.mark.parametrize("act", ["read", "write"])
 def test_it_goes_on_alone_where_the_disk_fails(
     path: Path, act: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -403,12 +423,15 @@ def test_it_goes_on_alone_where_the_disk_fails(
     def fail(*arguments: object) -> None:
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(Path, act, fail)
+    if act == "read":
+        monkeypatch.setattr(Path, "open", fail)
+    else:
+        monkeypatch.setattr(shared_pace, "_open", fail)
     assert pace.begin(NOW) is not None
     assert "the disk is full" in caplog.text
     # Its own calls count all the same.
     assert pace.begin(NOW) is None
-    pace.end(first, NOW, None)
+    pace.end(first, NOW, "succeeded")
     assert pace.begin(NOW) is not None
 
 
