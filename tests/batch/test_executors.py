@@ -474,20 +474,26 @@ def test_a_forked_worker_waits_for_no_thread_of_its_parent() -> None:
 # --- its end -------------------------------------------------------------------------------------
 
 
-def test_leaving_the_block_cancels_what_has_not_begun(batches: Batches) -> None:
-    begun = threading.Semaphore(0)
+def test_leaving_the_block_cancels_what_has_not_begun(
+    batches: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, answered = threading.Semaphore(0), []
 
     def step(peer: Peer) -> None:
         begun.release()
         peer.pause()
+        answered.append(peer)
         peer.send(GOOD)
 
+    for half in ("_async", "_sync"):
+        monkeypatch.setattr(f"facade.{half}.batch._GOODBYE_S", 1e6)
     with FaultServer(step) as server:
         with ThreadPoolExecutor(2) as pool:
             with batches(server.url, ["One."] * 50, executor=pool):
                 assert begun.acquire(timeout=WAIT_S)
                 assert begun.acquire(timeout=WAIT_S)
-            # What is under way nobody can end.
+            # What is under way nobody can end, nor waits for.
+            assert answered == []
             server.released.set()
         assert len(server.requests) == 2
 
