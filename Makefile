@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test suite rehearse clients lint mutants generate check vendor contract-diff api-diff bench clean
+.PHONY: help demo test suite rehearse clients engines lint mutants generate check vendor contract-diff api-diff bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1 \2/p' Makefile | awk '{ t = $$1; $$1 = ""; printf "  make %-14s%s\n", t, $$0 }'
@@ -15,7 +15,7 @@ demo: $(VENV)/.demo ## install what is needed and speak a sentence into speech.w
 	$(PY) -m facade synthesize --local --voice 'af_bella(2)+af_heart(1)' --output speech.wav \
 		'Hello! This sentence came through the whole stack, without a key.'
 
-test: clients lint suite ## install what is needed and run the linters and every test
+test: clients engines lint suite ## install what is needed and run the linters and every test
 
 suite: $(VENV)/.dev ## every test, several at a time, and what they cover
 	$(PY) -m coverage erase
@@ -27,6 +27,8 @@ rehearse: $(VENV)/.dev ## take each kind of new contract in, in copies of the tr
 	$(PY) -m pytest -m '' tests/contract/test_rehearsal.py
 
 clients: $(VENV)/clients/.done ## install other people's clients, for their tests
+
+engines: $(VENV)/engines/.done ## install Dask and Ray, for the tests of batches on them
 
 lint: $(VENV)/.dev ## ruff and mypy
 	$(PY) -m ruff check .
@@ -87,6 +89,15 @@ $(VENV)/clients/.done: tests/emulator/clients/requirements.txt | $(PY)
 	$(PYTHON) -m venv $(VENV)/clients
 	$(VENV)/clients/bin/python -m pip install --quiet --disable-pip-version-check \
 		-r tests/emulator/clients/requirements.txt
+	@touch $@
+
+# Engines that batches run on. Ray has no wheel for every system, nor for every new Python.
+$(VENV)/engines/.done: tests/batch/engines.txt pyproject.toml | $(PY)
+	$(PYTHON) -m venv $(VENV)/engines
+	$(VENV)/engines/bin/python -m pip install --quiet --disable-pip-version-check \
+		-e '.[batch]' -r tests/batch/engines.txt
+	$(VENV)/engines/bin/python -m pip install --quiet --disable-pip-version-check \
+		--only-binary ray 'ray>=2.40' || echo 'Ray cannot be had here; its test will be skipped'
 	@touch $@
 
 # The client and what it is measured beside, away from the tools of the other targets. The emulator

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,12 @@ class WorkerSettings:
     """What a worker needs to know of a batch; it can be pickled, and has no key in it.
 
     Attributes:
-        client: The arguments of `SpeechClient`.
+        client: The arguments of `SpeechClient`, pickled: workers keep a client for each of these.
         options: The voice and the options of `synthesize`.
         at_once, per_minute: Those of `synthesize_many`.
     """
 
-    client: Mapping[str, Any]
+    client: bytes
     options: Mapping[str, Any]
     at_once: int | None
     per_minute: float | None
@@ -136,6 +137,26 @@ def checked_budget(max_usd: float | Decimal | None) -> Decimal | None:
     return Decimal(str(max_usd))
 
 
+def checked_executor(executor: Executor) -> Executor:
+    """Return the executor, if it is one and can be used here.
+
+    Raises:
+        InvalidRequestError: It is none.
+        ImportError: The extra `batch` is not installed.
+    """
+    if not isinstance(executor, Executor):
+        raise InvalidRequestError(
+            f"must be a concurrent.futures.Executor, not {type(executor).__name__}",
+            param="executor",
+        )
+    if find_spec("filelock") is None:
+        raise ImportError(
+            "an executor needs the package 'filelock', here and where its workers run; "
+            "pip install 'together-speech[batch]'"
+        )
+    return executor
+
+
 def submit_job(executor: Executor, settings: WorkerSettings, job: Job) -> "Future[BatchResult]":
     """Have a worker of somebody else's speak."""
     return executor.submit(speak_elsewhere, settings, job.asked, job.index)
@@ -146,3 +167,20 @@ def speak_elsewhere(settings: WorkerSettings, request: BatchRequest, index: int)
     # By its name and when it runs: a worker is an application, which is above all that is here.
     result: BatchResult = import_module("facade.worker").speak(settings, request, index)
     return result
+
+
+def result_of(job: Job, future: "Future[BatchResult]") -> BatchResult:
+    """Return what came of a job in a worker that has ended."""
+    error: BaseException | None
+    if future.cancelled():
+        error = SpeechError(f"the executor cancelled request {job.index} before it began")
+    else:
+        error = future.exception()
+    if error is None:
+        # Its request is the very object that the application gave.
+        return replace(future.result(), request=job.asked)
+    if not isinstance(error, Exception):
+        # Such as a `SystemExit`, which ends the worker and not the application.
+        cause, error = error, SpeechError(f"the worker of request {job.index} ended: {error!r}")
+        error.__cause__ = cause
+    return BatchResult(request=job.asked, index=job.index, error=error)

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from itertools import pairwise
 from pathlib import Path
@@ -29,6 +30,10 @@ PYTHON = [block for block in BLOCKS if block.language == "python"]
 # What a program prints stands behind it.
 SHOWN = {program: shown for program, shown in pairwise(BLOCKS) if shown.language == "text"}
 TESTS = [block for block in PYTHON if "def test_" in block.text]
+# Those that need other people's engines, which have an environment of their own.
+ENGINE = re.compile(r"^(?:from|import) (dask|ray)\b", re.MULTILINE)
+ENGINES = [block for block in PYTHON if ENGINE.search(block.text)]
+HERE = [block for block in PYTHON if block not in TESTS + ENGINES]
 COMMANDS = [
     pytest.param(shlex.split(line, comments=True), id=f"{block}: {line}")
     for block in BLOCKS
@@ -49,6 +54,9 @@ def emulator(
 ) -> SpeechEmulator:
     """Stands for the service, and the folder is empty but for a letter."""
     monkeypatch.chdir(tmp_path)
+    # Where batches share their pace.
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
     Path("letter.txt").write_text("Dear all.", encoding="utf-8")
     return together_environment
 
@@ -69,7 +77,7 @@ def test_every_block_is_of_a_kind_that_is_tried() -> None:
     assert fences == 2 * len(BLOCKS)
 
 
-@pytest.mark.parametrize("block", [block for block in PYTHON if block not in TESTS], ids=str)
+@pytest.mark.parametrize("block", HERE, ids=str)
 def test_a_program_runs_as_it_stands(
     block: Block, emulator: SpeechEmulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -79,6 +87,33 @@ def test_a_program_runs_as_it_stands(
     # An application waits to be asked (`test_web.py`), and one block has an emulator of its own.
     assert emulator.requests or names.keys() & {"app", "emulator"}
     assert hear_files() == set(re.findall(r'"([a-z-]+\.(?:wav|mp3))"', block.text))
+
+
+@pytest.mark.parametrize("block", ENGINES, ids=str)
+def test_a_program_on_an_engine_runs_as_it_stands(block: Block, emulator: SpeechEmulator) -> None:
+    (engine,) = set(ENGINE.findall(block.text))
+    python = Path(sys.prefix, "engines", "bin", "python")
+    if not python.is_file():
+        pytest.skip("needs other people's engines: run `make engines`")
+    # Not the variables by which coverage and this environment would get into that one. Ray's
+    # sockets lie below the temporary folder, and their paths may not be long.
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if "PYTHON" not in name and "COVERAGE" not in name
+    }
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        environment["TMPDIR"] = folder
+        Path("program.py").write_text(block.text, encoding="utf-8")
+        found = subprocess.run([python, "-c", f"import {engine}"], check=False, capture_output=True)
+        if engine == "ray" and found.returncode:
+            pytest.skip("Ray has no wheel for this Python on this system")
+        done = subprocess.run(
+            [python, "program.py"], capture_output=True, text=True, env=environment, timeout=120
+        )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == SHOWN[block].text, done.stderr
+    assert len(emulator.requests) == 10
 
 
 def test_tests_run_as_they_stand(tmp_path: Path) -> None:

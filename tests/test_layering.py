@@ -46,6 +46,7 @@ ORDER = (
     "_transport.__init__",
     "_transport.config",
     "_transport.call",
+    "_transport.shared_pace",
     "_transport.exceptions",
     "_transport.body",
     "_transport.route",

@@ -29,8 +29,9 @@ Nothing here waits or knows the time. Times are seconds of one monotonic clock.
 """
 
 import math
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
+from typing import Any, Literal, Self, TypeAlias
 
 from facade.errors import InvalidRequestError
 
@@ -70,6 +71,10 @@ class _Call:
     rate: float
     under_way: int
     on_time: bool
+
+
+# What each has of its own.
+_OWN = ("_fastest", "_at_once")
 
 
 class Pace:
@@ -245,6 +250,38 @@ class Pace:
                 self.waiting_until, now + (wait_s or min(back_off_s, _LONGEST_WAIT_S))
             )
 
+    def state(self) -> dict[str, Any]:
+        """Return what is known, but for the caller's own limits, in what JSON has."""
+        known = {name: value for name, value in vars(self).items() if name not in _OWN}
+        calls = [astuple(call) for call in self._calls.values()]
+        empty = None if self._empty is None else astuple(self._empty)
+        return {**known, "_calls": calls, "_empty": empty}
+
+    @classmethod
+    def from_state(
+        cls, state: Mapping[str, Any], *, at_once: int | None, per_minute: float | None
+    ) -> Self:
+        """Return a pace that knows what `state` has returned, with limits of its own.
+
+        Raises:
+            TypeError, ValueError: That is not what `state` returns.
+        """
+        pace = cls(at_once=at_once, per_minute=per_minute)
+        known = dict(state)
+        if known.keys() != pace.state().keys():
+            raise ValueError(f"{sorted(known)} are not what a pace knows")
+        calls = [_call(call) for call in known.pop("_calls")]
+        empty = known.pop("_empty")
+        for name, value in known.items():
+            # A number is a number, and what is not known yet may come to be.
+            if type(value) not in (int, float) and (value, vars(pace)[name]) != (None, None):
+                raise ValueError(f"{name} cannot be {value!r}")
+        vars(pace).update(known)
+        pace._calls = {call.number: call for call in calls}
+        pace._empty = None if empty is None else _call(empty)
+        pace.rate = min(pace.rate, pace._fastest)
+        return pace
+
     def _most_under_way(self) -> float:
         usual = 0.0 if self._duration_s is None else self.rate * self._duration_s
         return min(self._at_once, self._room, 4 + 4 * usual)
@@ -354,3 +391,11 @@ class Pace:
 def _seconds(wait_s: float | None) -> float:
     """Return a wait that can be kept, or 0."""
     return wait_s if wait_s is not None and 0 < wait_s < math.inf else 0.0
+
+
+def _call(known: list[Any]) -> _Call:
+    number, began_at, rate, under_way, on_time = known
+    numbers = (number, began_at, rate, under_way)
+    if not all(type(value) in (int, float) for value in numbers) or rate <= 0:
+        raise ValueError(f"{known} is no call")
+    return _Call(number, began_at, rate, under_way, bool(on_time))

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from decimal import Decimal
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias
 
-from facade._jobs import BatchPlan, Job
+from facade._jobs import BatchPlan, Job, result_of
 from facade._rules.pacing import Outcome, Pace
 from facade._rules.pricing import billed_characters
 from facade._rules.retry import RetryPolicy, back_off_s
@@ -28,13 +28,16 @@ from facade._transport.waiting_sync import (
     Signal,
     end,
     iterate,
-    outcome,
     place,
     shielded,
+    wait_for,
 )
 from facade.audio import SpeechAudio, SpeechFile
 from facade.batch import BatchRequest, BatchResult
 from facade.errors import APIStatusError, InternalServerError, RateLimitError, SpeechError
+
+if TYPE_CHECKING:
+    from facade._transport.shared_pace import SharedPace
 
 Attempt: TypeAlias = Callable[[Call, Job], SpeechAudio | SpeechFile]
 """What makes one attempt at a request."""
@@ -58,7 +61,7 @@ class SpeechBatch:
         self,
         requests: Many[str | BatchRequest],
         plan: BatchPlan,
-        pace: Pace,
+        pace: "Pace | SharedPace",
         retry: RetryPolicy,
         new_call: Callable[[], Call],
         attempt: Attempt,
@@ -111,7 +114,10 @@ class SpeechBatch:
 
     @property
     def rate(self) -> float:
-        """How many requests a second may begin, as far as that is known now."""
+        """How many requests a second may begin, as far as that is known now.
+
+        With an executor its workers know, and this stays at what a batch begins with.
+        """
         return self._pace.rate
 
     @property
@@ -171,14 +177,14 @@ class SpeechBatch:
             self._is_closed = True
             for call in self._calls:
                 call.abort()
-            for future in self._futures:
-                future.cancel()
+            self._cancel_futures()
             for signal in (self._news, self._room, self._turn):
                 signal.notify()
         if self._place is not None and self._place == place():
             with shielded(), self._mutex:
                 until = time.monotonic() + _GOODBYE_S
-                while self._running and time.monotonic() < until:
+                # What is with somebody else's workers goes on, and nobody can end it.
+                while self._running > len(self._futures) and time.monotonic() < until:
                     self._over.wait(until)
             self._background.close()
 
@@ -211,7 +217,7 @@ class SpeechBatch:
                         self._finish(job)
                         continue
                     if self._submit is not None:
-                        self._begin(self._follow, job, self._submit(job))
+                        self._hand_over(job, self._submit)
                         continue
                     ticket = self._next_turn()
                     if ticket is None:
@@ -231,16 +237,30 @@ class SpeechBatch:
             self._running += 1
         self._background.start(act, *arguments, is_awaited=False)
 
-    def _follow(self, job: Job, future: "Future[BatchResult]") -> None:
-        """Wait for a request that somebody else's worker speaks."""
+    def _hand_over(self, job: Job, submit: "Callable[[Job], Future[BatchResult]]") -> None:
+        """Have somebody else's worker speak."""
+        try:
+            future = submit(job)
+        except Exception as error:  # noqa: BLE001 - who takes the result is told
+            # The executor is broken, or was shut down: what becomes of the others is up to it.
+            self._finish(BatchResult(request=job.asked, index=job.index, error=error))
+            return
         with self._mutex:
             self._futures.add(future)
+            self._cancel_futures()
+        self._begin(self._follow, job, future)
+
+    def _cancel_futures(self) -> None:
+        """End what has not begun, where it is not wanted any more."""
+        if self._is_closed:
+            for future in self._futures:
+                future.cancel()
+
+    def _follow(self, job: Job, future: "Future[BatchResult]") -> None:
+        """Wait for a request that somebody else's worker speaks."""
         try:
-            try:
-                result = outcome(future)
-            except Exception as error:  # noqa: BLE001 - who takes the result is told
-                result = BatchResult(request=job.asked, index=job.index, error=error)
-            self._finish(result)
+            wait_for(future)
+            self._finish(result_of(job, future))
         finally:
             self._end(future)
 
@@ -258,9 +278,10 @@ class SpeechBatch:
             while not self._is_closed:
                 now = time.monotonic()
                 at = max(self._pace.next_at(now), not_before)
-                if at <= now:
-                    return self._pace.begin(now)
-                self._turn.wait(at)
+                if at > now:
+                    self._turn.wait(at)
+                elif (ticket := self._pace.begin(now)) is not None:
+                    return ticket
             return None
 
     def _run(self, job: Job, first: int) -> None:

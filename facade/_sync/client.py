@@ -18,7 +18,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, Self, TypeVar, Unpack
 from weakref import WeakSet
 
-from facade._jobs import BatchPlan, Job, WorkerSettings, checked_budget, submit_job
+from facade._jobs import (
+    BatchPlan,
+    Job,
+    WorkerSettings,
+    checked_budget,
+    checked_executor,
+    submit_job,
+)
 from facade._rules.catalogue import read_voices
 from facade._rules.error_mapping import BODY_LIMIT, failure_in_success, failure_in_voices
 from facade._rules.options import RealtimeOptions, StreamOptions, SynthesizeOptions, takes
@@ -50,6 +57,7 @@ from facade.voices import Voice, VoiceMix
 # What only a client or a call needs is loaded there: an import of this package stays quick.
 if TYPE_CHECKING:
     from facade._transport._sync.exchange import Exchange
+    from facade._transport.shared_pace import SharedPace
 
 # Seconds that a live list of voices is believed, also where it could not be had.
 LIST_AGE_S = 300.0
@@ -276,9 +284,11 @@ class SpeechClient:
             per_minute: How many may begin in a minute at most, above 0, where that is known.
             max_usd: What the batch may cost at most, in dollars, by the published price. Before a
                 request that would go beyond it the batch ends with a `SpeechError`.
-            executor: Whose workers are to speak: any `concurrent.futures.Executor`. They build
-                clients like this one, with the key of their own environment (`TOGETHER_API_KEY`),
-                and the processes of a machine share one pace.
+            executor: Whose workers are to speak: any `concurrent.futures.Executor`. Each speaks
+                one text at a time. They build clients like this one, with the key of their own
+                environment (`TOGETHER_API_KEY`), and the processes of one machine share one pace
+                and its limits. What goes wrong in a worker, or with it, is the `error` of a result;
+                paths are those of the worker's machine. It needs the extra `batch`, there too.
             **options: Those of `SynthesizeOptions`, for requests that have none of their own.
 
         Returns:
@@ -286,7 +296,9 @@ class SpeechClient:
             the others. What the source of the requests raises is raised behind the last result.
 
         Raises:
-            InvalidRequestError: An argument is wrong.
+            InvalidRequestError: An argument is wrong, or the client was built with something that
+                cannot be pickled for an executor.
+            ImportError: There is an executor, and the extra `batch` is not installed.
         """
         self._check_open()
         plan = BatchPlan(
@@ -295,6 +307,7 @@ class SpeechClient:
         )
         submit = None
         if executor is not None:
+            checked_executor(executor)
             settings = WorkerSettings(
                 client=self._config.for_workers(),
                 options={"voice": voice, **options},
@@ -305,7 +318,7 @@ class SpeechClient:
         return SpeechBatch(
             requests,
             plan,
-            Pace(at_once=at_once, per_minute=per_minute if waits() else FASTEST * 60),
+            self._pace(at_once, per_minute if waits() else FASTEST * 60),
             self._config.retry,
             self._call,
             self._attempt,
@@ -522,6 +535,10 @@ class SpeechClient:
                 voices = []
             self._live_voices[model] = (time.monotonic(), voices)
             return voices
+
+    def _pace(self, at_once: int | None, per_minute: float | None) -> "Pace | SharedPace":
+        """Return what says when calls may begin; a worker shares it with others."""
+        return Pace(at_once=at_once, per_minute=per_minute)
 
     def _check_open(self) -> None:
         if self._is_closed:

@@ -145,8 +145,8 @@ class Config:
         finally:
             del refusal, outer
 
-    def for_workers(self) -> dict[str, Any]:
-        """Return the arguments that build such a client elsewhere, but for the key.
+    def for_workers(self) -> bytes:
+        """Return the arguments that build such a client elsewhere, but for the key, pickled.
 
         Raises:
             InvalidRequestError: One of them cannot be pickled.
@@ -163,14 +163,13 @@ class Config:
             "insecure_hosts": (self.base_url.host,),
         }
         try:
-            pickle.dumps(given)
+            return pickle.dumps(given)
         except Exception as error:
             raise InvalidRequestError(
                 f"cannot be sent to another process: {error}; a client for batches on somebody "
                 "else's engine takes only plain values",
                 param="httpx_args",
             ) from error
-        return given
 
     @property
     def has_own_transport(self) -> bool:

@@ -15,8 +15,8 @@ from collections.abc import (
     Iterable,
     Iterator,
 )
-from concurrent.futures import Future
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from concurrent.futures import CancelledError, Future
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, TypeAlias, TypeVar
 
 import anyio
@@ -216,8 +216,9 @@ async def end(iterator: AsyncIterator[Any]) -> None:
         await iterator.aclose()
 
 
-async def outcome(future: "Future[_T]") -> _T:
-    """Wait for what somebody else's worker makes."""
+async def wait_for(future: "Future[Any]") -> None:
+    """Wait until somebody else's worker has ended, or will not begin."""
     # Each waits in a thread of its own, and none for the threads of others.
     limiter = anyio.CapacityLimiter(1)
-    return await to_thread.run_sync(future.result, abandon_on_cancel=True, limiter=limiter)
+    with suppress(CancelledError):
+        await to_thread.run_sync(future.exception, abandon_on_cancel=True, limiter=limiter)

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import AbstractContextManager, nullcontext, suppress
 from contextvars import copy_context
 from functools import partial
@@ -214,6 +214,7 @@ def end(iterator: Iterator[Any]) -> None:
         iterator.close()
 
 
-def outcome(future: "Future[_T]") -> _T:
-    """Wait for what somebody else's worker makes."""
-    return future.result()
+def wait_for(future: "Future[Any]") -> None:
+    """Wait until somebody else's worker has ended, or will not begin."""
+    with suppress(CancelledError):
+        future.exception()
