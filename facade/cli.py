@@ -5,12 +5,9 @@ is one line there and exit status 1; a misused command has exit status 2, and on
 (after it has tidied up) 143.
 """
 
-import codecs
 import io
 import json
-import re
 import select
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -18,10 +15,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from fractions import Fraction
 from importlib.metadata import version
-from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any, Literal, NoReturn, Self
+from typing import Annotated, Any, Literal, Self
 
 import typer
 from rich import box
@@ -29,15 +25,12 @@ from rich.console import Console
 from rich.live import Live
 from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
 from facade import (
-    APIError,
     AudioFormat,
-    InvalidRequestError,
     RealtimeSession,
     RealtimeSpeech,
-    RequestTooLargeError,
     SpeechAudio,
     SpeechClient,
     SpeechError,
@@ -47,24 +40,38 @@ from facade import (
     check_save_path,
     speakable,
 )
-
-
-class _Command(TyperCommand):
-    def get_params(self, ctx: Any) -> list[Any]:
-        return _without_values(super().get_params(ctx))
+from facade._cli.batch import batch
+from facade._cli.output_names import format_of
+from facade._cli.shared import (
+    DEFAULT_MODEL,
+    DEFAULT_VOICE,
+    ENVIRONMENT,
+    HOW_TO_TYPE,
+    BitRate,
+    Encoding,
+    EncodingName,
+    Format,
+    Language,
+    Local,
+    Model,
+    Pronounce,
+    SampleRate,
+    SpeechCommand,
+    VoiceName,
+    decode,
+    fail,
+    flags_without_values,
+    in_one_line,
+    loopback_client,
+    new_client,
+    one_line_errors,
+    pair,
+)
 
 
 class _Group(TyperGroup):
     def get_params(self, ctx: Any) -> list[Any]:
-        return _without_values(super().get_params(ctx))
-
-
-def _without_values(params: list[Any]) -> list[Any]:
-    """Show flags as such: from 0.29 on, typer writes `<bool>` after them."""
-    for param in params:
-        if getattr(param, "is_flag", False):
-            param.metavar = ""
-    return params
+        return flags_without_values(super().get_params(ctx))
 
 
 app = typer.Typer(
@@ -74,36 +81,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-DEFAULT_MODEL = "hexgrad/Kokoro-82M"
-DEFAULT_VOICE = "af_heart"
-ENVIRONMENT = (
-    "The key is read from the environment variable TOGETHER_API_KEY, and the address of the "
-    "service, if it is another one, from TOGETHER_BASE_URL."
-)
-
-Format = Literal["wav", "mp3", "raw", "mulaw", "opus", "aac", "flac"]
-Encoding = Literal["pcm_s16le", "pcm_f32le", "pcm_mulaw", "pcm_alaw"]
-
-# What the suffix of a file says about the format to ask for.
-_FORMAT_OF_SUFFIX: dict[str, Format] = {
-    ".wav": "wav",
-    ".wave": "wav",
-    ".mp3": "mp3",
-    ".raw": "raw",
-    ".pcm": "raw",
-    ".mulaw": "mulaw",
-    ".ulaw": "mulaw",
-    ".opus": "opus",
-    ".ogg": "opus",
-    ".oga": "opus",
-    ".aac": "aac",
-    ".flac": "flac",
-}
-
-Local = Annotated[
-    bool,
-    typer.Option("--local", help="Use an emulator of the service on this machine; needs no key."),
-]
 Text = Annotated[
     str | None,
     typer.Argument(
@@ -121,21 +98,6 @@ TextFile = Annotated[
         help="A file with the text, in UTF-8; '-' is standard input.",
     ),
 ]
-VoiceName = Annotated[
-    str | None,
-    typer.Option(
-        "--voice",
-        "-v",
-        help="A voice, or for Kokoro a mix such as 'af_bella(2)+af_heart(1)'; "
-        f"by default {DEFAULT_VOICE}, with the default model.",
-    ),
-]
-Model = Annotated[str, typer.Option(help="The model.")]
-EncodingName = Annotated[
-    Encoding | None, typer.Option(help="How the samples of raw audio are written.")
-]
-SampleRate = Annotated[int | None, typer.Option(help="In Hz.")]
-Language = Annotated[str | None, typer.Option(help="Of the text: 'en', 'zh-hk', ...")]
 StreamOutput = Annotated[
     str | None,
     typer.Option(
@@ -146,10 +108,6 @@ StreamOutput = Annotated[
     ),
 ]
 Play = Annotated[bool, typer.Option("--play", help="Play the audio as it comes.")]
-Pronounce = Annotated[
-    list[str] | None,
-    typer.Option(metavar="WORD=SAID", help="Say SAID in place of WORD; may be repeated."),
-]
 
 
 def _version(*, wanted: bool) -> None:
@@ -169,7 +127,7 @@ def options(
     """Take what stands before the command."""
 
 
-@app.command(cls=_Command, epilog=ENVIRONMENT)
+@app.command(cls=SpeechCommand, epilog=ENVIRONMENT)
 def synthesize(
     *,
     text: Text = None,
@@ -191,15 +149,15 @@ def synthesize(
     ] = None,
     encoding: EncodingName = None,
     sample_rate: SampleRate = None,
-    bit_rate: Annotated[int | None, typer.Option(help="Of MP3, in bit/s.")] = None,
+    bit_rate: BitRate = None,
     language: Language = None,
     pronounce: Pronounce = None,
     local: Local = False,
 ) -> None:
     """Speak a text into a file."""
-    response_format = response_format or _FORMAT_OF_SUFFIX.get(Path(output).suffix.lower())
+    response_format = response_format or format_of(output)
     form = _expected_format(response_format, encoding, sample_rate)
-    with _one_line_errors():
+    with one_line_errors():
         _check_output(output, form)
         _check_header(output, form)
         speaker = _speaker(voice, model)
@@ -209,9 +167,9 @@ def synthesize(
             "sample_rate": sample_rate,
             "bit_rate": bit_rate,
             "language": language,
-            "pronunciation_dict": dict(map(_pair, pronounce)) if pronounce else None,
+            "pronunciation_dict": dict(map(pair, pronounce)) if pronounce else None,
         }
-        with _client(local=local) as client:
+        with new_client(local=local) as client:
             said = _text(text, text_option, file)
             if output == "-":
                 with _waiting():
@@ -225,7 +183,7 @@ def synthesize(
             typer.echo(_line(output, spoken.duration_s, spoken.format))
 
 
-@app.command(cls=_Command, epilog=ENVIRONMENT)
+@app.command(cls=SpeechCommand, epilog=ENVIRONMENT)
 def stream(
     *,
     text: Text = None,
@@ -242,16 +200,16 @@ def stream(
     local: Local = False,
 ) -> None:
     """Speak a text and take the audio while it is being spoken."""
-    with _one_line_errors():
+    with one_line_errors():
         sound = _sound_to(output, AudioFormat("raw", encoding), play=play)
         speaker = _speaker(voice, model)
         options: dict[str, Any] = {
             "response_encoding": encoding,
             "sample_rate": sample_rate,
             "language": language,
-            "pronunciation_dict": dict(map(_pair, pronounce)) if pronounce else None,
+            "pronunciation_dict": dict(map(pair, pronounce)) if pronounce else None,
         }
-        with _client(local=local) as client:
+        with new_client(local=local) as client:
             said = _text(text, text_option, file)
             speech = client.stream(said, voice=speaker, model=model, **options)
             # Nothing has been sent yet: what cannot be played or saved is not paid for either.
@@ -275,7 +233,7 @@ def stream(
             typer.echo(_line(str(output), speech.duration_s, speech.format))
 
 
-@app.command(cls=_Command, epilog=ENVIRONMENT)
+@app.command(cls=SpeechCommand, epilog=ENVIRONMENT)
 def realtime(
     *,
     voice: VoiceName = None,
@@ -301,24 +259,24 @@ def realtime(
 
     Ctrl-C ends it, and standard error says what had been heard.
     """
-    with _one_line_errors():
+    with one_line_errors():
         sound = _sound_to(output, AudioFormat("raw", "pcm_s16le"), play=play)
         if sys.stdin is None:
-            _fail("standard input is closed; pipe the text in, or redirect it from a file")
+            fail("standard input is closed; pipe the text in, or redirect it from a file")
         options: dict[str, Any] = {
             "sample_rate": sample_rate,
             "language": language,
-            "pronunciation_dict": dict(map(_pair, pronounce)) if pronounce else None,
+            "pronunciation_dict": dict(map(pair, pronounce)) if pronounce else None,
         }
-        with _client(local=local) as client, ExitStack() as stack:
+        with new_client(local=local) as client, ExitStack() as stack:
             session = _session(client, voice=_speaker(voice, model), model=model, **options)
             # Nothing has been sent yet: what cannot be played is not paid for either.
             player = _player(sound, session.format) if sound else None
             stack.enter_context(session)
             is_typed = sys.stdin.isatty()
             if is_typed:
-                typer.echo(_HOW_TO_TYPE, err=True)
-            text = _decode(_arrivals(), "standard input")
+                typer.echo(HOW_TO_TYPE, err=True)
+            text = decode(_arrivals(), "standard input")
             speech = session.speak(_something(text if keep_markdown else speakable(text)))
             stack.enter_context(_telling_what_was_heard(speech, player))
             stack.enter_context(speech)
@@ -333,7 +291,10 @@ def realtime(
             typer.echo(_line(str(output), speech.duration_s, speech.format))
 
 
-@app.command(cls=_Command, epilog=ENVIRONMENT)
+app.command(cls=SpeechCommand, epilog=ENVIRONMENT)(batch)
+
+
+@app.command(cls=SpeechCommand, epilog=ENVIRONMENT)
 def voices(
     *,
     model: Annotated[
@@ -351,7 +312,7 @@ def voices(
 ) -> None:
     """List the voices of the service."""
     _need_standard_output()
-    with _one_line_errors(), _client(local=local) as client:
+    with one_line_errors(), new_client(local=local) as client:
         listed = client.list_voices(model)
         found = [
             voice
@@ -366,10 +327,10 @@ def voices(
         else:
             languages = sorted({voice.language for voice in listed if voice.language})
             there = f"; there are voices of {', '.join(languages)}" if languages else ""
-            _fail(f"there is no such voice among the {len(listed)} that the service lists{there}")
+            fail(f"there is no such voice among the {len(listed)} that the service lists{there}")
 
 
-@app.command(cls=_Command)
+@app.command(cls=SpeechCommand)
 def mix(
     parts: Annotated[
         list[str],
@@ -378,71 +339,16 @@ def mix(
 ) -> None:
     """Print the string that names a mix of Kokoro voices."""
     _need_standard_output()
-    with _one_line_errors():
+    with one_line_errors():
         if any("=" in part for part in parts):
-            pairs = [_pair(part if "=" in part else f"{part}=1") for part in parts]
+            pairs = [pair(part if "=" in part else f"{part}=1") for part in parts]
             mixed = VoiceMix([(name, _weight(name, weight)) for name, weight in pairs])
         else:
             mixed = VoiceMix.equal(*parts)
         # A stream checks what is asked for when it is made, and sends nothing until it begins.
-        with _loopback_client("http://127.0.0.1") as client:
+        with loopback_client("http://127.0.0.1") as client:
             client.stream("-", voice=mixed)
         typer.echo(mixed)
-
-
-@contextmanager
-def _one_line_errors() -> Iterator[None]:
-    try:
-        yield
-    except BrokenPipeError:
-        # Whoever read our output has enough of it; click ends the program quietly.
-        raise
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        _fail(f"{where}{error.strerror or error}")
-    except InvalidRequestError as error:
-        _fail(_in_options(error))
-    except SpeechError as error:
-        _fail(f"{error}{_SHORTEN if _is_too_long(error) else ''}")
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo("error: " + " ".join(message.split()), err=True)
-    raise typer.Exit(1)
-
-
-_OPTIONS = {
-    "response_format": "--format",
-    "response_encoding": "--encoding",
-    "sample_rate": "--sample-rate",
-    "bit_rate": "--bit-rate",
-    "pronunciation_dict": "--pronounce",
-}
-# Not what stands in quotation marks, which is the user's.
-_OPTION_NAMED = re.compile(rf"(?<![\w'/])({'|'.join(_OPTIONS)})\b(=?)")
-
-
-def _in_options(error: InvalidRequestError) -> str:
-    """Tell an error of the client in the words of the command line."""
-    return _OPTION_NAMED.sub(
-        lambda found: _OPTIONS[found[1]] + (" " if found[2] else ""), str(error)
-    )
-
-
-_SHORTEN = "; cut the text into shorter parts, such as its paragraphs, and speak one after another"
-_TOO_LONG = re.compile(
-    r"\btoo (long|large)\b|\blength\b|\bmaximum\b.*\bcharacters\b", re.IGNORECASE
-)
-
-
-def _is_too_long(error: SpeechError) -> bool:
-    """Whether the service refuses the text for its length, for which it has no status of its own.
-
-    Together's documentation has 403 for it.
-    """
-    if isinstance(error, RequestTooLargeError):
-        return True
-    return isinstance(error, APIError) and _TOO_LONG.search(error.message) is not None
 
 
 def _check_output(output: str, form: AudioFormat) -> None:
@@ -473,7 +379,7 @@ def _check_header(output: str, form: AudioFormat) -> None:
 
 def _need_standard_output() -> None:
     if sys.stdout is None:
-        _fail("standard output is closed")
+        fail("standard output is closed")
 
 
 def _expected_format(
@@ -489,7 +395,7 @@ def _expected_format(
 
 
 def _is_wav(output: str) -> bool:
-    return _FORMAT_OF_SUFFIX.get(Path(output).suffix.lower()) == "wav"
+    return format_of(output) == "wav"
 
 
 def _speaker(voice: str | None, model: str) -> str:
@@ -498,41 +404,6 @@ def _speaker(voice: str | None, model: str) -> str:
             f"{model} needs a --voice; 'together-speech voices --model {model}' lists them"
         )
     return voice or DEFAULT_VOICE
-
-
-@contextmanager
-def _client(*, local: bool) -> Iterator[SpeechClient]:
-    if not local:
-        with SpeechClient() as client:
-            yield client
-        return
-    with _emulator() as url, _loopback_client(url) as client:
-        yield client
-
-
-def _loopback_client(url: str) -> SpeechClient:
-    # What stays on this machine goes through no proxy, whatever the environment names.
-    return SpeechClient("local", base_url=url, httpx_args={"trust_env": False})
-
-
-@contextmanager
-def _emulator() -> Iterator[str]:
-    """Run the emulator as a process of its own, and give its URL."""
-    # -P: a folder in the current directory that happens to have its name is not meant.
-    command = [sys.executable, "-P", "-m", "together_emulator", "--port", "0", "--exit-with-stdin"]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:  # noqa: S603
-        stdin, stdout, stderr = process.stdin, process.stdout, process.stderr
-        assert stdin is not None  # noqa: S101 - all three are pipes
-        assert stdout is not None  # noqa: S101
-        assert stderr is not None  # noqa: S101
-        started = stdout.readline()
-        if not started:
-            raise SpeechError(f"the emulator did not start: {stderr.read()}")
-        try:
-            yield started.split()[-1]
-        finally:
-            stdin.close()
 
 
 @contextmanager
@@ -588,13 +459,8 @@ def _telling_what_was_heard(speech: RealtimeSpeech, player: "_Player | None") ->
         how = "heard" if player else "spoken"
         estimated = " (estimated)" if heard.heard and heard.by == "share" else ""
         for what, text in ((f"{how}{estimated}", heard.heard), (f"not {how}", heard.unheard)):
-            typer.echo(f"{what}: {_in_one_line(text) or '(nothing)'}", err=True)
+            typer.echo(f"{what}: {in_one_line(text) or '(nothing)'}", err=True)
         raise
-
-
-def _in_one_line(text: str) -> str:
-    # The text is somebody else's, and may hold what commands a terminal.
-    return "".join(filter(str.isprintable, " ".join(text.split())))
 
 
 def _sound_library() -> Any:
@@ -684,9 +550,6 @@ def _write(content: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-_HOW_TO_TYPE = "Type the text, and end it with Ctrl-D on a line of its own."
-
-
 def _text(argument: str | None, option: str | None, file: Path | None) -> str:
     given = [source for source in (argument, option, file) if source is not None]
     if len(given) > 1:
@@ -696,9 +559,9 @@ def _text(argument: str | None, option: str | None, file: Path | None) -> str:
     if given and str(given[0]) != "-":
         return str(given[0])
     if sys.stdin is None:
-        _fail("standard input is closed; give the text, or a file that holds it with --file")
+        fail("standard input is closed; give the text, or a file that holds it with --file")
     if sys.stdin.isatty():
-        typer.echo(_HOW_TO_TYPE, err=True)
+        typer.echo(HOW_TO_TYPE, err=True)
     return _decoded(sys.stdin.buffer.read(), "standard input")
 
 
@@ -724,47 +587,7 @@ def _something(pieces: Iterable[str]) -> Iterator[str]:
 
 
 def _decoded(content: bytes, name: str) -> str:
-    return "".join(_decode((content,), name))
-
-
-def _decode(pieces: Iterable[bytes], name: str) -> Iterator[str]:
-    """Give the text of `pieces` with plain line ends and without a byte-order mark."""
-    pieces = iter(pieces)
-    head = b""
-    while len(head) < 2 and (piece := next(pieces, b"")):
-        head += piece
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise SpeechError(f"{name} is in UTF-16, not in UTF-8; {_convert('UTF-16')}")
-    utf8 = codecs.getincrementaldecoder("utf-8-sig")()
-    decoder = io.IncrementalNewlineDecoder(utf8, translate=True)
-    count, line = 0, 1
-    for piece in chain((head,), pieces, (b"",)):
-        if b"\0" in piece:
-            found = "UTF-16LE" if (count + piece.find(b"\0")) % 2 else "UTF-16BE"
-            raise SpeechError(f"{name} is in UTF-16, not in UTF-8; {_convert(found)}")
-        try:
-            text = decoder.decode(piece, final=not piece)
-        except UnicodeDecodeError as error:
-            line += error.object.count(b"\n", 0, error.start)
-            raise SpeechError(
-                f"{name} is not in UTF-8: line {line} has the byte "
-                f"0x{error.object[error.start]:02X}; if it is in Latin-1, {_convert('ISO-8859-1')}"
-            ) from error
-        if text:
-            yield text
-        count += len(piece)
-        line += piece.count(b"\n")
-
-
-def _convert(encoding: str) -> str:
-    return f"save it as UTF-8, or convert it with 'iconv -f {encoding} -t UTF-8'"
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name and equals and value):
-        raise typer.BadParameter(f"{text!r} is not of the form NAME=VALUE")
-    return name, value
+    return "".join(decode((content,), name))
 
 
 def _weight(name: str, text: str) -> Fraction:

@@ -19,7 +19,8 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from facade import VoiceMix, cli
+from facade import VoiceMix
+from facade._cli.shared import DEFAULT_MODEL, DEFAULT_VOICE, Encoding, Format
 from facade._rules.options import ResponseEncoding, ResponseFormat
 from facade.cli import app
 from tests.emulator.conftest import emulator_process
@@ -123,7 +124,7 @@ def test_the_default_voice_belongs_to_the_default_model(
 ) -> None:
     path = str(tmp_path / "out.wav")
     assert run("synthesize", "Hi.", "-o", path).exit_code == 0
-    assert asked(service)["voice"] == cli.DEFAULT_VOICE
+    assert asked(service)["voice"] == DEFAULT_VOICE
     result = run("synthesize", "Hi.", "-o", path, "--model", "some/model")
     assert result.exit_code == 2
     assert "'together-speech voices --model some/model' lists them" in unboxed(result.stderr)
@@ -144,7 +145,7 @@ def test_the_short_options_are_those_that_people_know(
     assert (asked(service)["input"], asked(service)["voice"]) == ("Good morning.", "am_adam")
 
 
-COMMANDS = [(), ("synthesize",), ("stream",), ("realtime",), ("voices",), ("mix",)]
+COMMANDS = [(), ("synthesize",), ("stream",), ("realtime",), ("batch",), ("voices",), ("mix",)]
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
@@ -155,8 +156,8 @@ def test_help_says_what_there_is(command: tuple[str, ...], flag: str) -> None:
     if command != ("mix",):
         assert "TOGETHER_API_KEY" in result.stdout
         assert "TOGETHER_BASE_URL" in result.stdout
-    if command and command[0] in ("synthesize", "stream", "realtime"):
-        assert f"default {cli.DEFAULT_VOICE}" in unboxed(result.stdout)
+    if command and command[0] in ("synthesize", "stream", "realtime", "batch"):
+        assert f"default {DEFAULT_VOICE}" in unboxed(result.stdout)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -173,8 +174,8 @@ def test_what_takes_no_value_does_not_look_as_if_it_did(command: tuple[str, ...]
 
 
 def test_the_formats_are_those_of_the_client() -> None:
-    assert get_args(cli.Format) == get_args(ResponseFormat)
-    assert set(get_args(cli.Encoding)) == set(get_args(ResponseEncoding))
+    assert get_args(Format) == get_args(ResponseFormat)
+    assert set(get_args(Encoding)) == set(get_args(ResponseEncoding))
 
 
 @pytest.mark.parametrize(
@@ -311,6 +312,7 @@ def test_a_text_that_is_not_utf8_is_named_with_what_to_do(
         ("<&-", "synthesize", "standard input is closed; give the text"),
         (">&-", "synthesize Hi. -o -", "standard output is closed"),
         (">&-", "stream Hi. -o -", "standard output is closed"),
+        ("<&-", "batch - -o out", "standard input is closed; pipe the rows in"),
         ("<&-", "realtime -o out.wav", "standard input is closed; pipe the text in"),
         (">&-", "realtime -o -", "standard output is closed"),
         (">&-", "voices", "standard output is closed"),
@@ -389,7 +391,7 @@ def test_a_dash_writes_audio_to_standard_output_and_nothing_else() -> None:
         ),
         (("mix", "af_bella=2", "hart=1"), "'hart' is not a voice of"),
         (
-            ("voices", "--model", cli.DEFAULT_MODEL, "--language", "de"),
+            ("voices", "--model", DEFAULT_MODEL, "--language", "de"),
             "error: there is no such voice among the 54 that the service lists; there are voices "
             "of en-gb, en-us, es, fr, hi, it, ja, pt-br, zh\n",
         ),
@@ -554,7 +556,7 @@ def test_stream_says_that_bare_samples_are_such(streaming: FaultServer, tmp_path
     path = tmp_path / "out.pcm"
     result = run("stream", "Hello.", "--output", str(path))
     assert result.stdout == f"{path}: 1.00 s, raw pcm_s16le 24000 Hz mono, 48,000 bytes\n"
-    assert asked(streaming)["voice"] == cli.DEFAULT_VOICE
+    assert asked(streaming)["voice"] == DEFAULT_VOICE
 
 
 @pytest.mark.usefixtures("streaming")
@@ -763,12 +765,13 @@ def installed_command() -> Callable[[], None]:
     return main
 
 
-@pytest.mark.parametrize("missing", ["typer", "rich"])
+@pytest.mark.parametrize("missing", ["typer", "rich", "filelock"])
 def test_without_its_libraries_it_says_what_to_install(
     missing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
-    monkeypatch.delitem(sys.modules, "facade.cli")
+    for module in [name for name in sys.modules if name.startswith(("facade.cli", "facade._cli"))]:
+        monkeypatch.delitem(sys.modules, module)
     with pytest.raises(SystemExit, match=rf"{missing}: pip install 'together-speech\[cli\]'"):
         installed_command()()
 

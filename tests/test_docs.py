@@ -15,7 +15,8 @@ import pytest
 import soundfile  # type: ignore[import-untyped]
 from typer.testing import CliRunner
 
-from facade.cli import DEFAULT_MODEL, app
+from facade._cli.shared import DEFAULT_MODEL
+from facade.cli import app
 from tests.documents import DOCUMENTS, ROOT, Block, blocks
 from tests.emulator.conftest import emulator_process
 from tests.test_cli_realtime import Player

@@ -37,10 +37,33 @@ PURE = (
     "_rules.realtime",
     "_rules.pacing",
     "_rules.pricing",
+    "_cli.__init__",
+    "_cli.output_names",
+    "_cli.rows",
+    "_cli.results",
 )
+# What the command line has for itself. It uses what every application may use ...
+COMMAND_LINE = (
+    "_cli.__init__",
+    "_cli.output_names",
+    "_cli.rows",
+    "_cli.results",
+    "_cli.output_folder",
+    "_cli.plan",
+    "_cli.shared",
+    "_cli.progress",
+    "_cli.batch_run",
+    "_cli.batch",
+    "cli",
+    "__main__",
+)
+# ... but for these, which check every row of a batch before anything is sent.
+CHECKS_ROWS = COMMAND_LINE[:6]
 ORDER = (
     *PURE,
     "audio",
+    "_cli.output_folder",
+    "_cli.plan",
     "batch",
     "_jobs",
     "_transport.__init__",
@@ -72,6 +95,7 @@ ORDER = (
     ),
     "__init__",
     "worker",
+    *(f"_cli.{name}" for name in ("shared", "progress", "batch_run", "batch")),
     "cli",
     "__main__",
 )
@@ -142,10 +166,10 @@ def _may_import_ours(module: str, rest: list[str]) -> bool:
     theirs = next((name for name in _places(rest) if name in ORDER), "__init__")
     if ORDER.index(theirs) >= ORDER.index(module) or {_half(theirs), _half(module)} == HALVES:
         return False
-    if module in ("cli", "__main__"):
-        # These use what every application may use.
-        return theirs == "cli" or (theirs == "__init__" and set(rest) <= set(facade.__all__))
-    return True
+    if module in COMMAND_LINE:
+        is_public = theirs == "__init__" and set(rest) <= set(facade.__all__)
+        return is_public or theirs in COMMAND_LINE or module in CHECKS_ROWS
+    return theirs not in COMMAND_LINE
 
 
 HALVES = {"async", "sync"}
@@ -250,6 +274,18 @@ def test_the_emulator_knows_nothing_of_the_client(module: str) -> None:
         ),
         ("cli", "from facade import Service", ["facade.Service"]),
         ("cli", "from facade import errors", ["facade.errors"]),
+        (
+            "_cli.batch",
+            "from facade._rules.pricing import usd",
+            ["facade._rules.pricing.usd"],
+        ),
+        ("_cli.rows", "from pathlib import Path", ["pathlib.Path"]),
+        ("_cli.rows", "from facade.cli import app", ["facade.cli.app"]),
+        (
+            "_transport.call",
+            "from facade._cli.output_names import same_file",
+            ["facade._cli.output_names.same_file"],
+        ),
         ("__init__", "from facade.cli import app", ["facade.cli.app"]),
         # ... and what is allowed.
         ("voices", "import re\nfrom facade.errors import SpeechError", []),
@@ -260,6 +296,8 @@ def test_the_emulator_knows_nothing_of_the_client(module: str) -> None:
         ("_generated_client", "from together_openapi.types import UNSET", []),
         ("_sync.client", "from facade._transport.waiting_sync import sleep", []),
         ("cli", "import typer\nfrom facade import SpeechClient", []),
+        ("_cli.plan", "from facade._rules.pricing import usd", []),
+        ("cli", "from facade._cli.batch import batch", []),
         ("__main__", "from facade.cli import app", []),
     ],
 )
