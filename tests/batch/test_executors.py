@@ -6,6 +6,7 @@ import os
 import pickle
 import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -498,7 +499,7 @@ def test_leaving_the_block_cancels_what_has_not_begun(
         assert len(server.requests) == 2
 
 
-def test_nothing_is_begun_in_a_batch_that_has_ended(batches: Batches) -> None:
+def test_nothing_is_begun_in_a_batch_that_has_ended() -> None:
     class Late(Idle):
         def submit(self, act: Any, /, *arguments: Any, **more: Any) -> "Future[Any]":
             future = super().submit(act)
@@ -511,7 +512,11 @@ def test_nothing_is_begun_in_a_batch_that_has_ended(batches: Batches) -> None:
         with client.synthesize_many(["One."], voice="af_heart", executor=pool):
             assert pool.has_some.wait(WAIT_S)
             threading.Timer(0.2, closed.set).start()
+        assert closed.wait(WAIT_S)
         (future,) = pool.futures
+        until = time.monotonic() + WAIT_S
+        while not future.cancelled() and time.monotonic() < until:
+            time.sleep(0.01)
         assert future.cancelled()
 
 
