@@ -62,7 +62,7 @@ def _measure(arguments: list[str]) -> dict[str, float]:
         command = [sys.executable, *arguments]
     elif arguments[0] == "emulator":
         command = [str(_EMULATOR_PYTHON), "-m", "benchmarks.emulator", *arguments[1:]]
-    elif arguments[0] in ("interruptions", "realtime"):
+    elif arguments[0] in ("batch", "interruptions", "realtime"):
         command = [sys.executable, "-m", f"benchmarks.{arguments[0]}", *arguments[1:]]
     else:
         command = [sys.executable, "-m", "benchmarks.measure", *arguments]

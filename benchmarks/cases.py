@@ -10,7 +10,7 @@ _DECODED_MB = {4096: 32, 32 * 1024: 64, 8 * 1024 * 1024: 64}
 # Who takes several times as long is given a quarter: a tenth of a second is enough to time.
 _SLOW = {"httpx", "together"}
 
-Unit = Literal["µs", "ms", "calls/s", "MB/s", "KB", "MB"]
+Unit = Literal["µs", "ms", "share", "calls/s", "MB/s", "KB", "MB"]
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,12 @@ class Case:
         figure: Which of the measured figures counts.
         unit: What it is shown in.
         runs: For each contender the arguments of `benchmarks.measure`, with `{url}` for the
-            server's address; or `realtime`, `interruptions` or `emulator`, and those of the module
-            of that name; or, for imports, a program. `{emulator}` stands for the address of an
-            emulator, and `{round}` for the number of the round.
+            server's address; or `batch`, `realtime`, `interruptions` or `emulator`, and those of
+            the module of that name; or, for imports, a program. `{emulator}` stands for the address
+            of an emulator, and `{round}` for the number of the round.
         bounds: What must come out.
         rounds: How often each contender is measured.
+        beside: Figures that are shown though nothing bounds them.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Case:
     runs: Mapping[str, tuple[str, ...]]
     bounds: tuple[Bound, ...] = ()
     rounds: int = 7
+    beside: tuple[str, ...] = ()
 
 
 def _runs(measure: str, contenders: str, *arguments: object) -> dict[str, tuple[str, ...]]:
@@ -227,6 +229,21 @@ def _interruption_bounds(who: str) -> tuple[Bound, ...]:
         Bound(who, 0, figure="misheard", unit="wrong words", is_of_each=True),
         Bound(who, 0, figure="failures", unit="failures of any kind", is_of_each=True),
     )
+
+
+def _moving_bounds(who: str) -> tuple[Bound, ...]:
+    return (
+        Bound(who, 0.9, unit="of what the limit allows", is_least=True, is_of_each=True),
+        Bound(who, 0.02, figure="429", unit="of the calls", is_of_each=True),
+        Bound(who, 10, figure="s to 60/s", unit="s", is_of_each=True),
+        Bound(who, 10, figure="s to 10/s", unit="s", is_of_each=True),
+    )
+
+
+def _batch(
+    what: str, contenders: tuple[str, ...], *arguments: object
+) -> dict[str, tuple[str, ...]]:
+    return {name: ("batch", what, name, *map(str, arguments)) for name in contenders}
 
 
 # What the emulator, and as far as is seen the service, puts into an event: 100 ms.
@@ -500,6 +517,35 @@ CASES = (
         "ms",
         {name: ("interruptions", name, "{emulator}", "143", "{round}") for name in _INTERRUPTED},
         tuple(bound for name in _INTERRUPTED for bound in _interruption_bounds(name)),
+    ),
+    Case(
+        "batch-moving-limit",
+        "Goodput under a limit that moves from 20 to 60 to 10 calls a second, each for 15 s",
+        "goodput",
+        "share",
+        _batch(
+            "moving", ("facade", "facade, async", "semaphore of 50", "20 a second"), "{emulator}"
+        ),
+        _moving_bounds("facade") + _moving_bounds("facade, async"),
+        rounds=1,
+        beside=("goodput at 20/s", "goodput at 60/s", "goodput at 10/s"),
+    ),
+    Case(
+        "batch-row",
+        "A row of many, async, 50 at once, answered by a stub: CPU",
+        "cpu_s",
+        "µs",
+        _batch("rows", ("gather", "facade"), 1000, 11000),
+        (Bound("facade", 1.2, "gather"),),
+    ),
+    Case(
+        "batch-memory",
+        "100,000 rows, async, 50 at once, answered by a stub: growth of memory after the first 500",
+        "bytes",
+        "MB",
+        _batch("rows", ("facade",), 500, 100_000),
+        (Bound("facade", 20, unit="MB", is_of_each=True),),
+        rounds=1,
     ),
     Case(
         "mix",

@@ -18,7 +18,7 @@ Results: TypeAlias = dict[str, list[dict[str, float]]]
 
 _BEGIN = "<!-- From here on `make bench` writes this page. -->\n"
 _BUSY = "server busy"
-_SCALES = {"µs": 1e6, "ms": 1e3, "KB": 1 / 1024, "MB": 1 / 1024 / 1024}
+_SCALES = {"µs": 1e6, "ms": 1e3, "share": 1, "KB": 1 / 1024, "MB": 1 / 1024 / 1024}
 _PACKAGES = (
     "httpx",
     "httpcore",
@@ -145,6 +145,7 @@ def _rows(case: Case, results: Results) -> list[tuple[str, ...]]:
     extra = sorted(
         {bound.figure for bound in case.bounds if bound.figure and bound.figure != "wall_s"}
     )
+    extra += case.beside
     count = len(results[reference])
     head = f"{count} rounds" if count > 1 else "1 round"
     if any(_figures(rounds, _BUSY) for rounds in results.values()):
