@@ -1,6 +1,7 @@
 """`together-speech batch`, with the emulator as the service."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -262,8 +263,21 @@ def test_a_price_beyond_the_limit_is_not_begun(together_environment: SpeechEmula
     assert status == 1
     assert "some/model: 3 characters, price unknown" in error
     assert error.endswith("so --max-usd cannot be kept; leave it out\n")
+    for arguments in (("--max-usd", "nan"), ("--at-once", "0")):
+        status, _, error = batch(rows, *arguments)
+        assert status == 1
+        assert error.splitlines()[-1].startswith(f"error: {arguments[0]}: ")
     assert together_environment.requests == []
     assert batch(rows, "--max-usd", "0.001")[0] == 0
+
+
+def test_a_price_that_is_not_known_is_called_so(service: FaultServer) -> None:
+    rows = write("rows.csv", "text,model,voice", *["Hi.,some/model,tiger"] * 2)
+    status, told, _ = batch(rows)
+    assert status == 0
+    assert "6 characters, price unknown, " in told
+    assert {found["usd"] for found in results().values()} == {None}
+    assert len(service.requests) == 2
 
 
 @pytest.mark.usefixtures("together_environment")
@@ -443,6 +457,11 @@ def test_audio_that_has_come_is_not_asked_for_again(
 # --- as a program --------------------------------------------------------------------------------
 
 
+def paced() -> dict[str, str]:
+    """The environment, without the switch that has nothing wait, and so no pace either."""
+    return {name: os.environ[name] for name in os.environ if name != "TOGETHER_SPEECH_RETRIES"}
+
+
 @contextmanager
 def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Run the command into the folder `out`."""
@@ -456,6 +475,7 @@ def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env=paced(),
     ) as process:
         try:
             yield process
@@ -516,7 +536,8 @@ def test_a_second_run_in_one_folder_is_refused() -> None:
 
 
 @pytest.mark.usefixtures("together_environment")
-def test_a_terminal_shows_a_bar() -> None:
+def test_a_terminal_shows_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TOGETHER_SPEECH_RETRIES", raising=False)
     rows = write("rows.txt", *[f"This is row number {row:03}." for row in range(30)])
     status, shown = on_a_terminal("batch", rows, "-o", "out", "--per-minute", "1200")
     assert status == 0, shown

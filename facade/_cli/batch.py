@@ -6,7 +6,6 @@ Running it again goes on where it ended, however that was: what is there is not 
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from decimal import Decimal
 from io import BufferedReader
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -246,7 +245,8 @@ def _check_price(plan: Plan, max_usd: float | None) -> None:
         return
     if plan.usd is None:
         fail("the price is not known, so --max-usd cannot be kept; leave it out")
-    if plan.usd > Decimal(str(max_usd)):
+    # Whether it is an amount at all, the engine says.
+    if float(plan.usd) > max_usd:
         fail(f"this costs {dollars(plan.usd)}, more than --max-usd {max_usd}; nothing was sent")
 
 

@@ -28,6 +28,8 @@ _FOR_GOOD = (
     RequestTooLargeError,
     UnprocessableEntityError,
 )
+# No file is larger, and no database takes a larger number.
+_LARGEST = 1 << 63
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +144,8 @@ def _typed(found: dict[str, Any], name: str, kind: Any) -> Any:
     value = found.get(name)
     if not isinstance(value, kind):
         raise ValueError(f"its {name!r} is {value!r}")
+    if isinstance(value, int) and not 0 <= value < _LARGEST:
+        raise ValueError(f"its {name!r} is no size of a file")
     return _clean(value) if isinstance(value, str) else value
 
 

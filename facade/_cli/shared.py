@@ -108,6 +108,9 @@ _OPTIONS = {
     "sample_rate": "--sample-rate",
     "bit_rate": "--bit-rate",
     "pronunciation_dict": "--pronounce",
+    "at_once": "--at-once",
+    "per_minute": "--per-minute",
+    "max_usd": "--max-usd",
 }
 
 # Not what stands in quotation marks, which is the user's.

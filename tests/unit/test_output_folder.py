@@ -11,12 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import facade
 from facade import (
-    APIConnectionError,
     AudioFormat,
+    BadRequestError,
     EmptyAudioError,
     InvalidRequestError,
+    InvalidVoiceMixError,
+    NotFoundError,
+    RequestTooLargeError,
     SpeechError,
+    UnknownVoiceError,
+    UnprocessableEntityError,
 )
 from facade._cli.output_folder import OutputFolder, sha256_of
 from facade._cli.plan import Plan, Task, new_plan
@@ -57,7 +63,7 @@ def outcome(**facts: Any) -> Outcome:
 @given(
     st.text(),
     st.text(st.characters(exclude_categories=[])),
-    st.none() | st.integers(min_value=0),
+    st.none() | st.integers(min_value=0, max_value=(1 << 63) - 1),
     st.none() | st.text(),
 )
 def test_a_line_comes_back(path: str, message: str, size: int | None, digest: str | None) -> None:
@@ -83,6 +89,8 @@ def test_a_line_comes_back(path: str, message: str, size: int | None, digest: st
         b'{"status": "ok"}',
         b'{"status": "ok", "path": 1, "fingerprint": "f"}',
         b'{"status": "ok", "path": "a", "fingerprint": "f", "bytes": "1"}',
+        b'{"status": "ok", "path": "a", "fingerprint": "f", "bytes": -1}',
+        b'{"status": "ok", "path": "a", "fingerprint": "f", "bytes": 9223372036854775808}',
         b"\xff",
     ],
 )
@@ -118,10 +126,25 @@ def test_a_ticket_is_of_one_file_and_one_request() -> None:
 
 
 def test_what_would_fail_again_is_refused() -> None:
-    assert status_of(InvalidRequestError("no", param="text")) == "refused"
-    assert status_of(EmptyAudioError("no audio")) == "refused"
-    assert status_of(APIConnectionError("lost")) == "failed"
-    assert status_of(OSError("full")) == "failed"
+    for_good = {
+        *(BadRequestError, EmptyAudioError, InvalidRequestError, InvalidVoiceMixError),
+        *(NotFoundError, RequestTooLargeError, UnknownVoiceError, UnprocessableEntityError),
+    }
+    exported = [vars(facade)[name] for name in facade.__all__]
+    errors: list[Any] = [
+        kind for kind in exported if isinstance(kind, type) and issubclass(kind, Exception)
+    ]
+    refused = {kind for kind in (*errors, OSError) if status_of(kind.__new__(kind)) == "refused"}
+    assert refused == for_good
+
+
+def test_what_no_database_takes_is_written_out() -> None:
+    line = b'{"status": "ok", "path": "a\\ud800", "fingerprint": "f"}'
+    assert read_line(line).path == "a\\ud800"
+
+
+def test_a_line_is_for_people_too() -> None:
+    assert "Grüße.wav".encode() in write_line(outcome(path="Grüße.wav"))
 
 
 def test_a_moment_is_in_utc() -> None:

@@ -91,6 +91,8 @@ def test_numbers_keep_their_width() -> None:
         (".together-speech/x.wav", "is in the folder that the command keeps for itself"),
         (".Together-Speech/lock", "is in the folder that the command keeps for itself"),
         ("\ud800.wav", "has half a surrogate pair"),
+        (f"{'a' * 79}:", f"path: '{'a' * 79}:' has ':'"),
+        (f"{'a' * 80}:", f"path: '{'a' * 79}…' has ':'"),
         ("ü" * 130, f"'{'ü' * 79}…' has a name of 264 bytes; most systems take 255"),
     ],
 )
@@ -144,7 +146,18 @@ def test_names_that_differ_are_different_files() -> None:
 
 @pytest.mark.parametrize(
     ("path", "form"),
-    [("a.wav", "wav"), ("b/a.OGG", "opus"), ("a.pcm", "raw"), (".mp3", None), ("mp3", None)],
+    [
+        *(
+            ("a.wav", "wav"),
+            ("a.wave", "wav"),
+            ("a.mp3", "mp3"),
+            ("a.raw", "raw"),
+            ("a.pcm", "raw"),
+        ),
+        *(("a.mulaw", "mulaw"), ("a.ulaw", "mulaw"), ("b/a.OGG", "opus"), ("a.oga", "opus")),
+        *(("a.opus", "opus"), ("a.aac", "aac"), ("a.flac", "flac")),
+        *((".mp3", None), ("mp3", None), ("a/.mp3", None), ("a.txt", None)),
+    ],
 )
 def test_a_suffix_says_which_format(path: str, form: str | None) -> None:
     assert format_of(path) == form
