@@ -304,6 +304,7 @@ class AsyncSpeechClient:
             {"voice": voice, "validate_voices": self._config.validate_voices, **options},
             checked_budget(max_usd),
         )
+        pace = Pace(at_once=at_once, per_minute=per_minute)
         submit = None
         if executor is not None:
             checked_executor(executor)

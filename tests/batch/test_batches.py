@@ -229,6 +229,16 @@ def test_a_budget_is_an_amount(max_usd: Any) -> None:
     assert caught.value.param == "max_usd"
 
 
+@pytest.mark.parametrize(
+    "limit", [{"at_once": 0}, {"at_once": True}, {"per_minute": -1}, {"per_minute": float("nan")}]
+)
+def test_a_limit_is_a_number(limit: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOGETHER_SPEECH_RETRIES", "at once")
+    with SpeechClient(KEY) as client, pytest.raises(InvalidRequestError) as caught:
+        client.synthesize_many([], voice="af_heart", **limit)
+    assert caught.value.param in limit
+
+
 # --- its end -------------------------------------------------------------------------------------
 
 
