@@ -305,7 +305,8 @@ class SpeechClient:
             {"voice": voice, "validate_voices": self._config.validate_voices, **options},
             checked_budget(max_usd),
         )
-        pace = Pace(at_once=at_once, per_minute=per_minute)
+        # A wrong limit is told here, also where a worker keeps it, or tests do without.
+        Pace(at_once=at_once, per_minute=per_minute)
         submit = None
         if executor is not None:
             checked_executor(executor)
