@@ -544,7 +544,7 @@ def test_a_terminal_shows_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     text = " ".join(shown.split())
     assert "━" in shown
     assert re.search(
-        r"30 of 30 done, 0 failed, 0 under way, [0-9.]+ calls/s, \d\d s of audio, \$0\.0028, "
+        r"30 of 30 done, 0 failed, 0 under way, [0-9.]+ rows/s, \d\d s of audio, \$0\.0028, "
         r"0:00 left",
         text,
     )
@@ -586,17 +586,17 @@ def test_without_a_terminal_lines_come_also_while_nothing_does(
 
 
 class Numbers:
-    done, failed, under_way, rate = 1200, 3, 8, 19.96
+    done, failed, under_way = 1200, 3, 8
     usd: Decimal | None = Decimal("0.12345")
     duration_s = 4321.0
 
 
 def test_a_line_says_how_far_it_is() -> None:
-    assert line(Numbers(), 10_000, 65.0) == (
-        "1,200 of 10,000 done, 3 failed, 8 under way, 20.0 calls/s, 4,321 s of audio, $0.1235, "
+    assert line(Numbers(), 10_000, 19.96, 65.0) == (
+        "1,200 of 10,000 done, 3 failed, 8 under way, 20.0 rows/s, 4,321 s of audio, $0.1235, "
         "1:05 left"
     ).replace("$0.1235", dollars(Decimal("0.12345")))
-    assert line(Numbers(), 10_000, inf).endswith(dollars(Decimal("0.12345")))
+    assert line(Numbers(), 10_000, 19.96, inf).endswith(dollars(Decimal("0.12345")))
 
 
 def test_prices_and_times_are_short() -> None:
@@ -617,10 +617,12 @@ def test_prices_and_times_are_short() -> None:
 
 def test_the_time_left_follows_the_speed_of_now() -> None:
     speed = Speed(0.0)
+    assert speed.per_s() == 0.0
     assert speed.left_s(1.0, 0, 100) == inf
     assert speed.left_s(10.0, 10, 100) == 90.0
     # A minute later it is ten times as fast.
     for second in range(11, 71):
         left = speed.left_s(float(second), 10 + (second - 10) * 10, 1000)
     assert left == (1000 - 610) / 10
+    assert speed.per_s() == 10.0
     assert speed.left_s(71.0, 1000, 1000) == 0.0

@@ -19,7 +19,8 @@ from rich.text import Text
 EVERY_S = 5.0
 """How often a line is written where there is no terminal."""
 
-# How far back the speed is measured, which says how long the rest will take.
+# How far back the speed is measured: that of now, and that which says how long the rest will take.
+_NOW_S = 5.0
 _MEMORY_S = 30.0
 
 Tell: TypeAlias = Callable[[str], None]
@@ -36,8 +37,6 @@ class Numbers(Protocol):
     @property
     def under_way(self) -> int: ...
     @property
-    def rate(self) -> float: ...
-    @property
     def usd(self) -> Decimal | None: ...
     @property
     def duration_s(self) -> float: ...
@@ -48,6 +47,12 @@ class Speed:
 
     def __init__(self, now: float) -> None:
         self._seen: deque[tuple[float, int]] = deque([(now, 0)])
+
+    def per_s(self) -> float:
+        """Return how many a second have come to their end lately."""
+        now, finished = self._seen[-1]
+        since, before = next(seen for seen in self._seen if seen[0] >= now - _NOW_S)
+        return (finished - before) / (now - since) if now > since else 0.0
 
     def left_s(self, now: float, finished: int, total: int) -> float:
         """Take in how many are finished, and return the seconds that the rest will take."""
@@ -63,13 +68,13 @@ class Speed:
         return (total - finished) * (now - since) / (finished - before)
 
 
-def line(batch: Numbers, total: int, left_s: float) -> str:
+def line(batch: Numbers, total: int, per_s: float, left_s: float) -> str:
     """Say how far a batch is."""
     parts = [
         f"{batch.done:,} of {total:,} done",
         f"{batch.failed:,} failed",
         f"{batch.under_way} under way",
-        f"{batch.rate:.1f} calls/s",
+        f"{per_s:.1f} rows/s",
         f"{batch.duration_s:,.0f} s of audio",
         dollars(batch.usd),
     ]
@@ -99,7 +104,8 @@ def shown(batch: Numbers, total: int) -> Iterator[Tell]:
 
     def now() -> str:
         finished = batch.done + batch.failed
-        return line(batch, total, speed.left_s(time.monotonic(), finished, total))
+        left_s = speed.left_s(time.monotonic(), finished, total)
+        return line(batch, total, speed.per_s(), left_s)
 
     console = Console(stderr=True, highlight=False)
     if not console.is_terminal:
