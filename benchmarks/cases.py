@@ -234,9 +234,9 @@ def _interruption_bounds(who: str) -> tuple[Bound, ...]:
 def _moving_bounds(who: str) -> tuple[Bound, ...]:
     return (
         Bound(who, 0.9, unit="of what the limit allows", is_least=True, is_of_each=True),
-        Bound(who, 0.02, figure="429", unit="of the calls", is_of_each=True),
-        Bound(who, 10, figure="s to 60/s", unit="s", is_of_each=True),
-        Bound(who, 10, figure="s to 10/s", unit="s", is_of_each=True),
+        Bound(who, 0.02, figure="429", unit="of the calls refused", is_of_each=True),
+        Bound(who, 10, figure="s to 60/s", unit="s to 60/s", is_of_each=True),
+        Bound(who, 10, figure="s to 10/s", unit="s to 10/s", is_of_each=True),
     )
 
 
