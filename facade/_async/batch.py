@@ -13,10 +13,10 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from decimal import Decimal
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeAlias
+from typing import Self, TypeAlias
 
 from facade._jobs import BatchPlan, Job, result_of
-from facade._rules.pacing import Outcome, Pace
+from facade._rules.pacing import AnyPace, Outcome
 from facade._rules.pricing import billed_characters
 from facade._rules.retry import RetryPolicy, back_off_s
 from facade._transport.call import Call, switched, waits
@@ -34,9 +34,6 @@ from facade._transport.waiting_async import (
 from facade.audio import SpeechAudio, SpeechFile
 from facade.batch import BatchRequest, BatchResult
 from facade.errors import APIStatusError, InternalServerError, RateLimitError, SpeechError
-
-if TYPE_CHECKING:
-    from facade._transport.shared_pace import SharedPace
 
 Attempt: TypeAlias = Callable[[Call, Job], Awaitable[SpeechAudio | SpeechFile]]
 """What makes one attempt at a request."""
@@ -60,7 +57,7 @@ class AsyncSpeechBatch:
         self,
         requests: Many[str | BatchRequest],
         plan: BatchPlan,
-        pace: "Pace | SharedPace",
+        pace: AnyPace,
         retry: RetryPolicy,
         new_call: Callable[[], Call],
         attempt: Attempt,

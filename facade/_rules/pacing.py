@@ -31,7 +31,7 @@ Nothing here waits or knows the time. Times are seconds of one monotonic clock.
 import math
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Literal, Protocol, Self, TypeAlias
 
 from facade.errors import InvalidRequestError
 
@@ -62,6 +62,21 @@ _ENOUGH = 12
 # Of the waits after 503.
 _FIRST_WAIT_S = 0.1
 _LONGEST_WAIT_S = 8.0
+
+
+class AnyPace(Protocol):
+    """What says when the next call may begin: a `Pace`, or one that is shared."""
+
+    @property
+    def rate(self) -> float: ...
+
+    def next_at(self, now: float) -> float: ...
+
+    def begin(self, now: float) -> int | None: ...
+
+    def end(
+        self, ticket: int, now: float, outcome: Outcome, *, retry_after_s: float | None = None
+    ) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,9 +198,8 @@ class _Watch:
             return
         try:
             self.data = self._socket.recv(self._max_bytes)
-        except BlockingIOError:
-            return
         except OSError as error:
+            # Where nothing has come after all, who waits goes on waiting.
             self.data = error
         self._waiter.set_result(None)
 

@@ -173,8 +173,7 @@ class Background:
                 self._idle.pop().put(_nothing)
         until = time.monotonic() + _JOIN_S
         for thread in self._threads:
-            if thread is not threading.current_thread():
-                thread.join(max(0.0, until - time.monotonic()))
+            thread.join(max(0.0, until - time.monotonic()))
 
     def _work(self, job: Callable[[], None]) -> None:
         """Do a job, and then others that are given, until there are none for a while."""

@@ -3,6 +3,7 @@
 import itertools
 import json
 import threading
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -214,9 +215,40 @@ def test_a_budget_needs_a_price(batches: Batches) -> None:
 
 def test_what_is_not_known_is_not_said(batches: Batches) -> None:
     options = {"model": "someone/new", "voice": "any"}
-    with FaultServer(GOOD) as server, batches(server.url, ["One."], **options) as batch:
-        (result,) = batch.all()
-        assert (result.error, result.usd, batch.batch.usd) == (None, None, None)
+    with FaultServer(GOOD) as server, batches(server.url, ["One."] * 2, **options) as batch:
+        for result in batch.all():
+            assert (result.error, result.usd, batch.batch.usd) == (None, None, None)
+
+
+def test_the_pace_learns_from_every_answer(
+    batches: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here nothing is switched off: all wait, and the rate is halved."""
+    monkeypatch.delenv("TOGETHER_SPEECH_RETRIES")
+    texts = ["Good.", "Bad.", "Good too."]
+    with FaultServer(refuse("Bad", 429, times=1)) as server, batches(server.url, texts) as batch:
+        results = batch.all()
+        assert 0 < batch.batch.rate < 10
+    assert sorted(result.attempts for result in results) == [1, 1, 2]
+    assert not any(result.error for result in results)
+
+
+def test_who_waits_to_try_again_is_ended_too(
+    batches: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TOGETHER_SPEECH_RETRIES")
+    asked = threading.Event()
+
+    def step(peer: Peer) -> None:
+        asked.set()
+        peer.send(answer(503, b"{}", {"Retry-After": "50"}))
+
+    with FaultServer(step) as server:
+        with batches(server.url, ["One."]) as batch:
+            assert asked.wait(WAIT_S)
+            while batch.batch.under_way:
+                time.sleep(0.01)
+        assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("max_usd", [-1, float("nan"), True, "1", 1e12])

@@ -672,6 +672,58 @@ def test_a_session_that_ends_while_it_connects_anew(converse: Converse) -> None:
         assert server.peers[1].close_code() is not None
 
 
+def test_a_turn_that_is_being_moved_ends_with_its_session(converse: Converse) -> None:
+    begun, moved = threading.Event(), threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        assert begun.wait(WAIT_S)
+        peer.cut()
+
+    def silent(peer: Peer) -> None:
+        moved.set()
+        peer.stay()
+
+    with RealtimeServer(script, silent) as server, converse(server.url) as talk:
+        turn, other = talk.speak(), talk.speak()
+        with turn.block(), other.block():
+            begun.set()
+            assert moved.wait(WAIT_S)
+            other.interrupt()
+            talk.close_session()
+            assert other.speech.ending == "interrupted"
+            with pytest.raises(SpeechError, match="was closed"):
+                turn.hear()
+
+
+def test_a_session_needs_websockets(
+    converse: Converse, loop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = "sync" if loop == "sync" else "async"
+    monkeypatch.setattr(f"facade._{half}.client.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match="pip install 'together-speech\\[realtime\\]'"):
+        begin(converse, "http://127.0.0.1:1/v1")
+
+
+def test_a_session_found_elsewhere_is_left_alone(
+    converse: Converse, loop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a child of the process, or in another event loop."""
+    half = "sync" if loop == "sync" else "async"
+    with RealtimeServer() as server, converse(server.url) as talk:
+        turn = talk.speak()
+        with turn.block():
+            with monkeypatch.context() as patch:
+                patch.setattr(f"facade._{half}.connections.place", object)
+                close = getattr(turn.speech, "close", getattr(turn.speech, "aclose", None))
+                talk.run(close)
+                with pytest.raises(SpeechError, match="another process, or event loop"):
+                    talk.speak("Elsewhere.").hear_all()
+            turn.append("Here.")
+            turn.commit()
+            assert b"".join(iter(turn.hear, None)) == spoken("Here.")
+
+
 def test_closing_the_client_ends_its_turns(converse: Converse) -> None:
     def script(peer: Peer) -> None:
         peer.greet()

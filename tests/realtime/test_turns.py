@@ -476,6 +476,50 @@ def test_an_asynchronous_source_that_fails_as_it_is_closed(
     assert "ZeroDivisionError" in caplog.text
 
 
+# The thread that reads it ends with the same, of which pytest would speak.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_source_that_ends_its_thread_ends_its_turn() -> None:
+    def tokens() -> Iterator[str]:
+        yield "Hello. "
+        raise SystemExit(3)
+
+    with (
+        RealtimeServer() as server,
+        SpeechClient(KEY, base_url=server.url) as client,
+        client.realtime(voice="af_heart") as session,
+        pytest.raises(SystemExit),
+    ):
+        session.speak(tokens()).read()
+
+
+class Counting:
+    """An asynchronous iterator that is no generator."""
+
+    def __init__(self) -> None:
+        self._words = iter(["Hello ", "there."])
+
+    def __aiter__(self) -> "Counting":
+        return self
+
+    async def __anext__(self) -> str:
+        for word in self._words:
+            return word
+        raise StopAsyncIteration
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+def test_any_asynchronous_iterator_will_do(loop: str) -> None:
+    async def main(url: str) -> bytes:
+        async with (
+            AsyncSpeechClient(KEY, base_url=url) as client,
+            client.realtime(voice="af_heart") as session,
+        ):
+            return (await session.speak(Counting()).read()).content
+
+    with RealtimeServer() as server:
+        assert anyio.run(main, server.url, backend=loop) == spoken("Hello there.")
+
+
 @pytest.mark.parametrize(
     ("text", "said"), [(7, "int"), (["Hello ", b"you"], "bytes"), (["\ud800"], "surrogate")]
 )

@@ -108,8 +108,6 @@ class AsyncPool:
         """Ask for another protocol on a new connection, which is used for nothing else."""
         await self._slots.acquire(call)
         try:
-            if self.is_closed:
-                raise ClosedError(_CLOSED)
             return await self._send(self._connect(), call, request)
         except BaseException:
             self._slots.release()

@@ -109,8 +109,6 @@ class Pool:
         """Ask for another protocol on a new connection, which is used for nothing else."""
         self._slots.acquire(call)
         try:
-            if self.is_closed:
-                raise ClosedError(_CLOSED)
             return self._send(self._connect(), call, request)
         except BaseException:
             self._slots.release()
