@@ -25,6 +25,7 @@ from facade import (
     SpeechFile,
 )
 from facade._async.batch import MAX_OPEN
+from facade._rules.pacing import Pace
 from tests.batch.conftest import Batches
 from tests.conftest import KEY
 from tests.faults.server import SPEECH, FaultServer, Peer, answer
@@ -289,6 +290,32 @@ def test_leaving_the_block_ends_what_is_under_way(batches: Batches) -> None:
             if thread.name.startswith("facade"):
                 thread.join(WAIT_S)
                 assert not thread.is_alive()
+
+
+def test_a_call_that_begins_as_its_batch_ends_is_ended(
+    batches: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Any] = []
+
+    def begin(self: Pace, now: float) -> int:
+        begun[0].batch._is_closed = True
+        return as_it_is(self, now)
+
+    as_it_is = Pace.begin
+    has_batch = threading.Event()
+
+    def requests() -> Iterator[str]:
+        has_batch.wait(WAIT_S)
+        yield "One."
+
+    monkeypatch.setattr(Pace, "begin", begin)
+    with FaultServer(Peer.pause) as server:
+        with batches(server.url, requests()) as batch:
+            begun.append(batch)
+            has_batch.set()
+            result = batch.next()
+        assert result is None or result.error is not None
+        assert server.requests == []
 
 
 def test_a_batch_that_is_closed_has_no_more_results(loop: str) -> None:
