@@ -32,6 +32,7 @@ from facade._transport.waiting_async import (
     Tokens,
     end,
     iterate,
+    pass_on,
     place,
     shielded,
 )
@@ -154,11 +155,9 @@ class AsyncTurn:
             finally:
                 self._stop_source = _nothing
                 await end(tokens)
-        except BaseException as error:
-            # Whoever listens is told, and here nobody is.
+        except BaseException as error:  # noqa: BLE001 - whoever listens is told
             self._fail_source(error)
-            if not isinstance(error, Exception):
-                raise
+            pass_on(error)
 
     async def _sent(self) -> None:
         """Wait while more of the text has come than is taken by the service."""

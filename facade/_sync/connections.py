@@ -33,6 +33,7 @@ from facade._transport.waiting_sync import (
     Tokens,
     end,
     iterate,
+    pass_on,
     place,
     shielded,
 )
@@ -155,11 +156,9 @@ class Turn:
             finally:
                 self._stop_source = _nothing
                 end(tokens)
-        except BaseException as error:
-            # Whoever listens is told, and here nobody is.
+        except BaseException as error:  # noqa: BLE001 - whoever listens is told
             self._fail_source(error)
-            if not isinstance(error, Exception):
-                raise
+            pass_on(error)
 
     def _sent(self) -> None:
         """Wait while more of the text has come than is taken by the service."""

@@ -222,3 +222,9 @@ async def wait_for(future: "Future[Any]") -> None:
     limiter = anyio.CapacityLimiter(1)
     with suppress(CancelledError):
         await to_thread.run_sync(future.exception, abandon_on_cancel=True, limiter=limiter)
+
+
+def pass_on(error: BaseException) -> None:
+    """Let a task end that is cancelled."""
+    if not isinstance(error, Exception):
+        raise error

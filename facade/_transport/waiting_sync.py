@@ -217,3 +217,7 @@ def wait_for(future: "Future[Any]") -> None:
     """Wait until somebody else's worker has ended, or will not begin."""
     with suppress(CancelledError):
         future.exception()
+
+
+def pass_on(error: BaseException) -> None:
+    """Do nothing: a thread is not cancelled, and who listens to it is told."""

@@ -476,8 +476,6 @@ def test_an_asynchronous_source_that_fails_as_it_is_closed(
     assert "ZeroDivisionError" in caplog.text
 
 
-# The thread that reads it ends with the same, of which pytest would speak.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_source_that_ends_its_thread_ends_its_turn() -> None:
     def tokens() -> Iterator[str]:
         yield "Hello. "
