@@ -10,7 +10,7 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from together_emulator.catalogue import models
-from together_emulator.record import Moment, Record
+from together_emulator.record import Record
 
 MAX_RECORDS = 1000
 """How many requests the log keeps; the counts go on."""
@@ -52,8 +52,8 @@ class RequestLog:
     def clear(self) -> None:
         """Forget everything."""
         self._records: deque[Record] = deque(maxlen=MAX_RECORDS)
-        # A record only while its request is open.
-        self._moments: deque[Moment | Record] = deque(maxlen=MAX_MOMENTS)
+        # A record only while its request is open, then its moment as JSON, which takes little room.
+        self._moments: deque[bytes | Record] = deque(maxlen=MAX_MOMENTS)
         self._count = 0
         self._characters: Counter[str] = Counter()
 
@@ -82,7 +82,7 @@ class RequestLog:
         place = record.number - self._count - 1
         # Not if it was forgotten, nor if its number is another's since the log was cleared.
         if -len(self._moments) <= place < 0 and self._moments[place] is record:
-            self._moments[place] = record.moment()
+            self._moments[place] = _json(record.moment())
 
     def bill(self, record: Record, model: str, characters: int) -> None:
         """Count the characters of a text that is answered with audio."""
@@ -96,8 +96,10 @@ class RequestLog:
 
     def moments(self) -> bytes:
         """The moments of the requests, as a JSON list of lists."""
-        known = (each if isinstance(each, Moment) else each.moment() for each in self._moments)
-        return json.dumps(list(known)).encode("ascii")
+        known = (
+            each if isinstance(each, bytes) else _json(each.moment()) for each in self._moments
+        )
+        return b"[" + b",".join(known) + b"]"
 
     def report(self) -> bytes:
         """Everything, as JSON."""
@@ -111,8 +113,7 @@ class RequestLog:
                 for name, price in prices.items()
             },
         }
-        # ASCII only: a body may hold a lone surrogate, which UTF-8 cannot carry.
-        return json.dumps(report).encode("ascii")
+        return _json(report)
 
 
 class LogRequests:
@@ -191,6 +192,11 @@ class _Client:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self._record.settle("broken")
+
+
+def _json(value: object) -> bytes:
+    """Write JSON, in ASCII only: a body may hold a lone surrogate, which UTF-8 cannot carry."""
+    return json.dumps(value).encode("ascii")
 
 
 def _public(pairs: Mapping[str, str]) -> dict[str, str]:

@@ -226,5 +226,9 @@ async def wait_for(future: "Future[Any]") -> None:
 
 def pass_on(error: BaseException) -> None:
     """Let a task end that is cancelled."""
-    if not isinstance(error, Exception):
-        raise error
+    try:
+        if not isinstance(error, Exception):
+            raise error
+    finally:
+        # A frame that names what it raises keeps all frames below it, and a source stays open.
+        del error
