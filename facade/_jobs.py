@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from facade._rules.pricing import billed_characters, usd
 from facade._rules.request import SpeechRequest
@@ -16,27 +16,25 @@ from facade.batch import BatchRequest, BatchResult
 from facade.errors import InvalidRequestError, SpeechError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class Job(NamedTuple):
     """One request of a batch, checked.
 
     Attributes:
-        index: Its place, from 0.
+        number: Its place, from 0.
         asked: What the application asked for.
         request: What goes to the service.
         target: The file to write, if any.
         usd: Its price in dollars; `None` where none is known.
     """
 
-    index: int
+    number: int
     asked: BatchRequest
     request: SpeechRequest
     target: Path | None
     usd: Decimal | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerSettings:
+class WorkerSettings(NamedTuple):
     """What a worker needs to know of a batch; it can be pickled, and has no key in it.
 
     Attributes:
@@ -102,7 +100,7 @@ class BatchPlan:
         if asked.path is not None:
             target = check_save_path(asked.path, request.expected_format)
         price = usd(request.model, billed_characters(asked.text))
-        return Job(index=index, asked=asked, request=request, target=target, usd=price)
+        return Job(number=index, asked=asked, request=request, target=target, usd=price)
 
     def _spend(self, job: Job) -> None:
         if self._max_usd is None:
@@ -114,7 +112,7 @@ class BatchPlan:
             )
         if self._usd + job.usd > self._max_usd:
             raise SpeechError(
-                f"request {job.index} would cost more than max_usd={self._max_usd} allows: "
+                f"request {job.number} would cost more than max_usd={self._max_usd} allows: "
                 f"{self._usd} dollars are spent, and it costs {job.usd}; it was not sent, nor was "
                 "any after it"
             )
@@ -159,7 +157,7 @@ def checked_executor(executor: Executor) -> Executor:
 
 def submit_job(executor: Executor, settings: WorkerSettings, job: Job) -> "Future[BatchResult]":
     """Have a worker of somebody else's speak."""
-    return executor.submit(speak_elsewhere, settings, job.asked, job.index)
+    return executor.submit(speak_elsewhere, settings, job.asked, job.number)
 
 
 def speak_elsewhere(settings: WorkerSettings, request: BatchRequest, index: int) -> BatchResult:
@@ -173,7 +171,7 @@ def result_of(job: Job, future: "Future[BatchResult]") -> BatchResult:
     """Return what came of a job in a worker that has ended."""
     error: BaseException | None
     if future.cancelled():
-        error = SpeechError(f"the executor cancelled request {job.index} before it began")
+        error = SpeechError(f"the executor cancelled request {job.number} before it began")
     else:
         error = future.exception()
     if error is None:
@@ -181,6 +179,6 @@ def result_of(job: Job, future: "Future[BatchResult]") -> BatchResult:
         return replace(future.result(), request=job.asked)
     if not isinstance(error, Exception):
         # Such as a `SystemExit`, which ends the worker and not the application.
-        cause, error = error, SpeechError(f"the worker of request {job.index} ended: {error!r}")
+        cause, error = error, SpeechError(f"the worker of request {job.number} ended: {error!r}")
         error.__cause__ = cause
-    return BatchResult(request=job.asked, index=job.index, error=error)
+    return BatchResult(request=job.asked, index=job.number, error=error)

@@ -187,8 +187,7 @@ _WAV_ENCODINGS: dict[tuple[int, int], Encoding] = {
 _WAV_TAGS = {encoding: tag_and_bits for tag_and_bits, encoding in _WAV_ENCODINGS.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class WavHeader:
+class WavHeader(NamedTuple):
     """What a WAV header says.
 
     Attributes:
@@ -319,8 +318,7 @@ _LONGEST_JUNK = 64 * 1024
 _MP3_SYNC = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb]")
 
 
-@dataclass(frozen=True, slots=True)
-class _Mp3Frame:
+class _Mp3Frame(NamedTuple):
     size: int
     samples: int
     sample_rate_hz: int

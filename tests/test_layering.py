@@ -29,6 +29,7 @@ PURE = (
     "_rules.sse",
     "_rules.http1",
     "_rules.stream_decoder",
+    "_rules.markdown",
     "_rules.speakable",
     "_rules.heard",
     "_rules.text_gathering",

@@ -239,7 +239,7 @@ class AsyncSpeechBatch:
             future = submit(job)
         except Exception as error:  # noqa: BLE001 - who takes the result is told
             # The executor is broken, or was shut down: what becomes of the others is up to it.
-            self._finish(BatchResult(request=job.asked, index=job.index, error=error))
+            self._finish(BatchResult(request=job.asked, index=job.number, error=error))
             return
         with self._mutex:
             self._futures.add(future)
@@ -301,7 +301,7 @@ class AsyncSpeechBatch:
             characters = billed_characters(job.asked.text) if audio else 0
             result = BatchResult(
                 request=job.asked,
-                index=job.index,
+                index=job.number,
                 audio=audio,
                 error=error,
                 attempts=attempts,

@@ -38,7 +38,7 @@ from facade._rules.request import SpeechRequest
 from facade._rules.retry import RetryPolicy
 from facade._transport.call import Call, logger, waits
 from facade._transport.config import DEFAULT_MAX_AUDIO_BYTES, Config, Timeouts, secret
-from facade._transport.waiting_async import Lock, Many, first_place, moved, place, sleep
+from facade._transport.waiting_async import Many, first_place, moved, new_lock, place, sleep
 from facade.audio import (
     SpeechAudio,
     SpeechFile,
@@ -551,7 +551,7 @@ class AsyncSpeechClient:
         from facade._transport._async.exchange import AsyncService
 
         self._service = AsyncService(config)
-        self._look_up_lock = Lock()
+        self._look_up_lock = new_lock()
         self._lost_streams: deque[AsyncReader] = deque()
 
     async def _come_home(self) -> None:

@@ -19,19 +19,18 @@ from facade._async.reader import AsyncReader
 from facade._rules.heard import Heard
 from facade._rules.realtime_settings import RealtimeLimits, RealtimeSettings
 from facade._rules.request import SpeechRequest, check_token
-from facade._rules.utterance import Utterance
 from facade._rules.words import WordTiming
 from facade._transport.call import logger
 from facade._transport.config import Config
 from facade._transport.waiting_async import (
     ITERABLE,
     Background,
-    Lock,
     Mutex,
     Signal,
     Tokens,
     end,
     iterate,
+    new_lock,
     pass_on,
     place,
     shielded,
@@ -41,6 +40,7 @@ from facade.errors import APIConnectionError, APITimeoutError, SpeechError
 # What speaks the protocol is loaded by the first connection.
 if TYPE_CHECKING:
     from facade._rules.realtime import Session
+    from facade._rules.utterance import Utterance
     from facade._transport._async.exchange import AsyncExchange
     from facade._transport.duplex_async import Duplex
     from facade._transport.websocket import WebSocket
@@ -83,6 +83,8 @@ class AsyncTurn:
     def __init__(
         self, connections: "AsyncConnections", settings: RealtimeSettings, text: Tokens | None
     ) -> None:
+        from facade._rules.utterance import Utterance
+
         self.utterance = Utterance(settings)
         self.connection: AsyncConnection | None = None
         self.attempts = 0
@@ -356,7 +358,7 @@ class AsyncConnection:
         if is_unsent or _next_tick(self) < self.wake_at:
             self.work.notify()
 
-    def tell(self, utterances: Sequence[Utterance]) -> None:
+    def tell(self, utterances: "Sequence[Utterance]") -> None:
         """Tell the turns of these utterances that there is news."""
         for utterance in utterances:
             self.turns[utterance].told()
@@ -394,7 +396,7 @@ class AsyncConnections:
         self._settings = settings
         self._with_exchange = with_exchange
         self._check_voice = check_voice
-        self._connecting = Lock()
+        self._connecting = new_lock()
         self._all: list[AsyncConnection] = []
         # Also those that are not in use yet, or no more.
         self._served: set[AsyncConnection] = set()

@@ -6,10 +6,9 @@ from typing import Self, Unpack
 
 from facade._async.connections import AsyncConnections, AsyncTurn, CheckVoice, WithExchange
 from facade._async.stream import AsyncSpeechStream
-from facade._rules.heard import Heard
+from facade._rules.heard import Ending, Heard
 from facade._rules.options import RealtimeOptions, takes
 from facade._rules.realtime_settings import RealtimeSettings
-from facade._rules.utterance import Ending
 from facade._transport.config import Config
 from facade._transport.waiting_async import Tokens
 from facade.errors import InvalidRequestError, SpeechError

@@ -9,9 +9,8 @@ import json
 import pkgutil
 import reprlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from facade.formats import Encoding
 from facade.voices import Voice
@@ -20,8 +19,7 @@ from facade.voices import Voice
 FORMATS = ("wav", "mp3", "raw", "mulaw")
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(NamedTuple):
     """What is known of a model.
 
     Attributes:

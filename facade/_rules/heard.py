@@ -17,6 +17,16 @@ from typing import Literal, TypeAlias
 from facade._rules.words import WordTiming
 
 HeardBy: TypeAlias = Literal["words", "share"]
+Ending: TypeAlias = Literal["words", "done", "quiet", "no text", "interrupted", "failed"]
+"""How the end of an utterance was known.
+
+- `"words"`: the timings come to the last word of the text, and the audio with them.
+- `"done"`: all text was acknowledged, and every item of audio was reported done.
+- `"quiet"`: nothing more came, the last resort. There may have been more.
+- `"no text"`: there was nothing to speak.
+- `"interrupted"`: it was interrupted.
+- `"failed"`: its `error` says why.
+"""
 
 # Speech that is not all there yet is taken to be as fast as Kokoro speaks English, in characters a
 # second with spaces.

@@ -30,8 +30,7 @@ Nothing here waits or knows the time. Times are seconds of one monotonic clock.
 
 import math
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
-from typing import Any, Literal, Protocol, Self, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, Self, TypeAlias
 
 from facade.errors import InvalidRequestError
 
@@ -79,8 +78,7 @@ class AnyPace(Protocol):
     ) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
+class _Call(NamedTuple):
     number: int
     began_at: float
     rate: float
@@ -268,8 +266,8 @@ class Pace:
     def state(self) -> dict[str, Any]:
         """Return what is known, but for the caller's own limits, in what JSON has."""
         known = {name: value for name, value in vars(self).items() if name not in _OWN}
-        calls = [astuple(call) for call in self._calls.values()]
-        empty = None if self._empty is None else astuple(self._empty)
+        calls = [list(call) for call in self._calls.values()]
+        empty = None if self._empty is None else list(self._empty)
         return {**known, "_calls": calls, "_empty": empty}
 
     @classmethod

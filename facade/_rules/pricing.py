@@ -7,13 +7,12 @@ what an organisation has agreed on besides, and taxes, are unknown here.
 import json
 import pkgutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
+class Price(NamedTuple):
     """The published price of a model.
 
     Attributes:

@@ -28,7 +28,6 @@ connection takes one utterance at a time, and none after one that may still be s
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import msgspec
@@ -52,12 +51,12 @@ from facade._rules.error_mapping import (
     is_name_of_error,
     speaks_of_error,
 )
-from facade._rules.heard import Heard
+from facade._rules.heard import Ending, Heard
 from facade._rules.realtime_settings import RealtimeLimits, RealtimeSettings
 from facade._rules.request import check_token
 from facade._rules.sse import MAX_EVENT_BYTES
 from facade._rules.text_gathering import LONGEST_PIECE, TextGatherer
-from facade._rules.utterance import Ending, Utterance
+from facade._rules.utterance import Utterance
 from facade.errors import (
     APITimeoutError,
     MalformedStreamError,
@@ -99,8 +98,7 @@ class LostUtterances(NamedTuple):
     unspoken: list[Utterance]
 
 
-@dataclass(slots=True, kw_only=True)
-class _Rest:
+class _Rest(msgspec.Struct, kw_only=True):
     """An id of a context that nobody has now.
 
     Attributes:
@@ -114,8 +112,7 @@ class _Rest:
     items: frozenset[object] = frozenset()
 
 
-@dataclass(slots=True, eq=False)
-class _Context:
+class _Context(msgspec.Struct, eq=False):
     """A context of the service that speaks an utterance.
 
     Attributes:

@@ -8,8 +8,7 @@ a `tts_session.updated` (guide). That `extra_params` stand in the query as JSON 
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Unpack, cast
+from typing import Any, NamedTuple, Unpack, cast
 from urllib.parse import quote, urlencode
 
 from facade._rules.options import RealtimeOptions, StreamOptions
@@ -24,8 +23,7 @@ _ENCODING: Encoding = "pcm_s16le"
 _ELSEWHERE = ("input", "stream", "response_format", "response_encoding")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RealtimeLimits:
+class RealtimeLimits(NamedTuple):
     """How long a session waits, in seconds.
 
     Attributes:
@@ -51,8 +49,7 @@ class RealtimeLimits:
     contexts: int = 100
 
 
-@dataclass(frozen=True, slots=True)
-class RealtimeSettings:
+class RealtimeSettings(NamedTuple):
     """What a session, or one turn of it, is asked for, checked.
 
     Attributes:
@@ -60,12 +57,13 @@ class RealtimeSettings:
         format: The format of the audio.
         request: A streamed request for the same, without a text, for the rules that need a look at
             the live list of voices.
+        given: What it was built with.
     """
 
     fields: Mapping[str, object]
     format: AudioFormat
-    request: SpeechRequest = field(repr=False)
-    _given: Mapping[str, Any] = field(repr=False)
+    request: SpeechRequest
+    given: Mapping[str, Any]
 
     @classmethod
     def build(
@@ -125,7 +123,7 @@ class RealtimeSettings:
             fields=fields,
             format=AudioFormat("raw", _ENCODING, rate_hz, 1),
             request=request,
-            _given=given,
+            given=given,
         )
 
     def for_turn(self, **given: Any) -> "RealtimeSettings":
@@ -136,7 +134,7 @@ class RealtimeSettings:
             TypeError: There is no such option.
         """
         changed = {name: value for name, value in given.items() if value is not None}
-        return self.build(**{**self._given, **changed}) if changed else self
+        return self.build(**{**self.given, **changed}) if changed else self
 
     def changes_to(self, turn: "RealtimeSettings") -> dict[str, object]:
         """Return what a context has to be told so that it speaks as `turn` asks."""

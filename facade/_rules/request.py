@@ -7,8 +7,7 @@ so, or from the catalogue's facts about the model.
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Unpack, cast, get_args
+from typing import Any, NamedTuple, Unpack, cast, get_args
 
 from facade._rules.catalogue import Model, closest, models
 from facade._rules.options import (
@@ -50,8 +49,7 @@ _ELSEWHERE = {
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class SpeechRequest:
+class SpeechRequest(NamedTuple):
     """A valid request.
 
     Attributes:

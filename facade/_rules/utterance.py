@@ -15,26 +15,15 @@ a `done` of its own. `Ending` says by what the end was known, from the surest to
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+
+from msgspec import Struct, field
 
 from facade._rules.frames import whole_frames
-from facade._rules.heard import CHARACTERS_PER_S, Heard, heard_of, reaches_end
+from facade._rules.heard import CHARACTERS_PER_S, Ending, Heard, heard_of, reaches_end
 from facade._rules.realtime_settings import RealtimeSettings
 from facade._rules.words import WordTiming
 from facade.errors import SpeechError
 from facade.formats import AudioFormat
-
-Ending: TypeAlias = Literal["words", "done", "quiet", "no text", "interrupted", "failed"]
-"""How the end of an utterance was known.
-
-- `"words"`: the timings come to the last word of the text, and the audio with them.
-- `"done"`: all text was acknowledged, and every item of audio was reported done.
-- `"quiet"`: nothing more came, the last resort. There may have been more.
-- `"no text"`: there was nothing to speak.
-- `"interrupted"`: it was interrupted.
-- `"failed"`: its `error` says why.
-"""
 
 # Nobody speaks faster, in characters a second with spaces: with less audio than that, more is to
 # come, if slowly.
@@ -46,8 +35,7 @@ _OVERHANG_S = 0.5
 _GAP_S = 2.0
 
 
-@dataclass(slots=True)
-class Item:
+class Item(Struct):
     """A part of an utterance's audio, as the service makes it.
 
     Attributes:
@@ -65,8 +53,7 @@ class Item:
     rest: bytes = b""
 
 
-@dataclass(slots=True, eq=False)
-class Utterance:
+class Utterance(Struct, eq=False):
     """One utterance. The session drives it; whoever listens takes its audio.
 
     Attributes:

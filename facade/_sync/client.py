@@ -39,7 +39,7 @@ from facade._sync.realtime import RealtimeSession
 from facade._sync.stream import SpeechStream
 from facade._transport.call import Call, logger, waits
 from facade._transport.config import DEFAULT_MAX_AUDIO_BYTES, Config, Timeouts, secret
-from facade._transport.waiting_sync import Lock, Many, first_place, moved, place, sleep
+from facade._transport.waiting_sync import Many, first_place, moved, new_lock, place, sleep
 from facade.audio import (
     SpeechAudio,
     SpeechFile,
@@ -550,7 +550,7 @@ class SpeechClient:
         from facade._transport._sync.exchange import Service
 
         self._service = Service(config)
-        self._look_up_lock = Lock()
+        self._look_up_lock = new_lock()
         self._lost_streams: deque[Reader] = deque()
 
     def _come_home(self) -> None:

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from facade._rules.heard import Heard
 from facade._rules.realtime_settings import RealtimeLimits, RealtimeSettings
 from facade._rules.request import SpeechRequest, check_token
-from facade._rules.utterance import Utterance
 from facade._rules.words import WordTiming
 from facade._sync.reader import Reader
 from facade._transport.call import logger
@@ -27,12 +26,12 @@ from facade._transport.config import Config
 from facade._transport.waiting_sync import (
     ITERABLE,
     Background,
-    Lock,
     Mutex,
     Signal,
     Tokens,
     end,
     iterate,
+    new_lock,
     pass_on,
     place,
     shielded,
@@ -42,6 +41,7 @@ from facade.errors import APIConnectionError, APITimeoutError, SpeechError
 # What speaks the protocol is loaded by the first connection.
 if TYPE_CHECKING:
     from facade._rules.realtime import Session
+    from facade._rules.utterance import Utterance
     from facade._transport._sync.exchange import Exchange
     from facade._transport.duplex_sync import Duplex
     from facade._transport.websocket import WebSocket
@@ -84,6 +84,8 @@ class Turn:
     def __init__(
         self, connections: "Connections", settings: RealtimeSettings, text: Tokens | None
     ) -> None:
+        from facade._rules.utterance import Utterance
+
         self.utterance = Utterance(settings)
         self.connection: Connection | None = None
         self.attempts = 0
@@ -357,7 +359,7 @@ class Connection:
         if is_unsent or _next_tick(self) < self.wake_at:
             self.work.notify()
 
-    def tell(self, utterances: Sequence[Utterance]) -> None:
+    def tell(self, utterances: "Sequence[Utterance]") -> None:
         """Tell the turns of these utterances that there is news."""
         for utterance in utterances:
             self.turns[utterance].told()
@@ -395,7 +397,7 @@ class Connections:
         self._settings = settings
         self._with_exchange = with_exchange
         self._check_voice = check_voice
-        self._connecting = Lock()
+        self._connecting = new_lock()
         self._all: list[Connection] = []
         # Also those that are not in use yet, or no more.
         self._served: set[Connection] = set()

@@ -5,10 +5,9 @@ import warnings
 from types import TracebackType
 from typing import Self, Unpack
 
-from facade._rules.heard import Heard
+from facade._rules.heard import Ending, Heard
 from facade._rules.options import RealtimeOptions, takes
 from facade._rules.realtime_settings import RealtimeSettings
-from facade._rules.utterance import Ending
 from facade._sync.connections import CheckVoice, Connections, Turn, WithExchange
 from facade._sync.stream import SpeechStream
 from facade._transport.config import Config

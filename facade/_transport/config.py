@@ -4,7 +4,6 @@ The environment is read here, when a client is built, and nowhere else.
 """
 
 import os
-import pickle
 import re
 import sys
 from collections.abc import Collection, Mapping
@@ -151,6 +150,8 @@ class Config:
         Raises:
             InvalidRequestError: One of them cannot be pickled.
         """
+        import pickle
+
         ours = {"user-agent": _user_agent(), "accept-encoding": "identity"}.items()
         given = {
             "base_url": str(self.base_url),

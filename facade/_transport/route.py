@@ -7,9 +7,8 @@ import functools
 import ssl
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from os import environ
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
@@ -21,8 +20,7 @@ from facade.errors import InvalidRequestError
 _LIMITS = httpx.Limits(max_connections=100, keepalive_expiry=5.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """The way to the service.
 
     Attributes:

@@ -13,9 +13,10 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from msgspec import Struct, structs
 
 from facade._rules.pacing import Outcome, Pace
 from facade._transport.call import logger
@@ -69,8 +70,7 @@ class RecordedPace(Protocol):
     ) -> Self: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
+class _Call(Struct, frozen=True):
     """A call that is under way.
 
     Attributes:
@@ -231,7 +231,7 @@ class SharedPace:
         return max(now, at)
 
     def _write(self, path: Path, now: float) -> None:
-        calls = [asdict(call) for call in self._calls.values()]
+        calls = [structs.asdict(call) for call in self._calls.values()]
         text = json.dumps({"at": now, "pace": self._pace.state(), "calls": calls})
         # In one piece over what was there, with spaces up to its end: what ends this process leaves
         # the one or the other. To put another file in its place takes a millisecond longer.

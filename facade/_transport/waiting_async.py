@@ -29,9 +29,6 @@ from facade._transport.call import Call
 from facade._transport.config import Config
 from facade.errors import SpeechError
 
-Lock = anyio.Lock
-sleep = anyio.sleep
-
 _T = TypeVar("_T")
 
 # What guards a step that waits for nothing: tasks take turns by themselves.
@@ -45,6 +42,17 @@ ITERABLE = (Iterable, AsyncIterable)
 
 # After so long others get their turn.
 _TURN_S = 0.001
+
+
+# By functions: a synchronous application need not wait until anyio has loaded what it names.
+def new_lock() -> "anyio.Lock":
+    """Return a lock."""
+    return anyio.Lock()
+
+
+async def sleep(seconds: float) -> None:
+    """Wait for so long."""
+    await anyio.sleep(seconds)
 
 
 def first_place() -> object:

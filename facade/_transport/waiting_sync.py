@@ -21,7 +21,7 @@ from facade._transport.call import Call
 from facade._transport.config import Config
 from facade.errors import SpeechError
 
-Lock = threading.Lock
+new_lock = threading.Lock
 sleep = time.sleep
 
 _T = TypeVar("_T")

@@ -11,7 +11,8 @@ from anyio.lowlevel import checkpoint
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from facade._rules.speakable import SpeakableText, speakable
+from facade._rules.markdown import SpeakableText
+from facade._rules.speakable import speakable
 
 
 def said(text: str, **options: bool) -> str:
