@@ -18,7 +18,7 @@ import time
 from base64 import b64decode
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -470,7 +470,7 @@ def _client(build: Callable[..., Any], url: str) -> Any:
 
 def _limited(session: Any, limits: Mapping[str, float]) -> Any:
     connections = session._connections
-    connections.limits = replace(connections.limits, **limits)
+    connections.limits = connections.limits._replace(**limits)
     return session
 
 

@@ -541,7 +541,8 @@ class Session:
             how = f"its audio is no base64: {error}"
             self._end(context, "failed", now, self._malformed(how, utterance))
             return [utterance]
-        self._judge(context, now)
+        # Audio never ends an utterance at once, and there is much of it.
+        context.due_at = None
         return [utterance]
 
     def _take_late(self, rest: _Rest, kind: object, now: float) -> None:

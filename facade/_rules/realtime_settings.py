@@ -48,6 +48,11 @@ class RealtimeLimits(NamedTuple):
     rest_s: float = 60.0
     contexts: int = 100
 
+    @property
+    def soonest_s(self) -> float:
+        """After an event, nothing that it has not done at once is due sooner than this."""
+        return min(self.settle_s, self.read_s)
+
 
 class RealtimeSettings(NamedTuple):
     """What a session, or one turn of it, is asked for, checked.

@@ -353,10 +353,14 @@ class Connection:
         self.began_at = time.monotonic()
         self.failure = ""
 
-    def wake(self) -> None:
-        """Wake what sends, if there is something to do that it does not know of."""
+    def wake(self, soonest: float = 0.0) -> None:
+        """Wake what sends, if there is something to do that it does not know of.
+
+        Args:
+            soonest: Before this time, nothing is due that it does not know of.
+        """
         is_unsent = self.core.unsent or self.websocket.is_unsent
-        if is_unsent or _next_tick(self) < self.wake_at:
+        if is_unsent or (soonest < self.wake_at and _next_tick(self) < self.wake_at):
             self.work.notify()
 
     def tell(self, utterances: "Sequence[Utterance]") -> None:
@@ -636,7 +640,7 @@ class Connections:
         if connection.websocket.failure:
             connection.tell(core.unreadable(connection.websocket.failure, now))
         connection.taken.notify()
-        connection.wake()
+        connection.wake(now + self.limits.soonest_s)
 
     def _have_room(self, connection: Connection) -> None:
         """Wait while too much audio waits to be taken."""
@@ -693,6 +697,9 @@ class Connections:
         for text in core.frames_to_send(now):
             websocket.send(text)
         connection.wake_at = _next_tick(connection)
+        if connection.turns:
+            # What is due moves with each event: it is looked at now and then, not each time.
+            connection.wake_at = min(connection.wake_at, now + self.limits.soonest_s)
         return websocket.data_to_send()
 
     def _goodbye(self, connection: Connection) -> None:
