@@ -320,6 +320,19 @@ def test_without_done_the_timings_are_enough() -> None:
     assert utterance.ending == "words"
 
 
+@pytest.mark.parametrize(
+    "limits", [RealtimeLimits(settle_s=0.25), RealtimeLimits(read_s=0.25, settle_s=2)]
+)
+def test_nothing_is_due_sooner_after_audio_than_the_shortest_wait(limits: RealtimeLimits) -> None:
+    wire = Wire(limits=limits)
+    _, context = wire.speak("Hello.")
+    wire.words(context, "Hello")
+    wire.audio(context, bytes(SECOND))
+    due_at = wire.session.next_tick()
+    assert due_at is not None
+    assert due_at - wire.now == pytest.approx(0.25) == limits.soonest_s
+
+
 def test_without_any_sign_quiet_is_the_end() -> None:
     wire = Wire(limits=RealtimeLimits(quiet_s=5))
     utterance = wire.open("One")
