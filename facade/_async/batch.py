@@ -231,7 +231,7 @@ class AsyncSpeechBatch:
     def _begin(self, act: Callable[..., Awaitable[None]], *arguments: object) -> None:
         with self._mutex:
             self._running += 1
-        self._background.start(act, *arguments, is_awaited=False)
+        self._background.start_short(act, *arguments)
 
     def _hand_over(self, job: Job, submit: "Callable[[Job], Future[BatchResult]]") -> None:
         """Have somebody else's worker speak."""

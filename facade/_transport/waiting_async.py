@@ -162,6 +162,9 @@ class Background:
         """Begin, in the task that will close this."""
         self._tasks = anyio.create_task_group()
         self._scopes: set[anyio.CancelScope] = set()
+        # Tasks that have nothing to do, by where they are given something: to wake one takes a
+        # third of the time that it takes to start one.
+        self._idle: list[_Task] = []
         await self._tasks.__aenter__()
 
     def start(
@@ -189,6 +192,27 @@ class Background:
         self._tasks.start_soon(run)
         return scope.cancel
 
+    def start_short(self, act: Callable[..., Awaitable[None]], *arguments: Any) -> None:
+        """Let one of many short things go on, which are not ended one by one.
+
+        Args:
+            act: What to do; it raises nothing.
+            arguments: Those of `act`.
+        """
+        if self._idle:
+            self._idle.pop().give(act, arguments)
+        else:
+            self.start(self._work, act, arguments)
+
+    async def _work(self, act: Callable[..., Awaitable[None]], arguments: tuple[Any, ...]) -> None:
+        """Do one thing, and then others that are given."""
+        await act(*arguments)
+        while not self._is_over:
+            task = _Task()
+            self._idle.append(task)
+            act, arguments = await task.take()
+            await act(*arguments)
+
     async def aclose(self) -> None:
         """End all that still goes on."""
         if self._is_over:
@@ -197,6 +221,23 @@ class Background:
         for scope in self._scopes:
             scope.cancel()
         await self._tasks.__aexit__(None, None, None)
+
+
+class _Task:
+    """Where a task that has nothing to do is given something."""
+
+    def __init__(self) -> None:
+        self._is_given = anyio.Event()
+
+    def give(self, act: Callable[..., Awaitable[None]], arguments: tuple[Any, ...]) -> None:
+        """Give it something to do."""
+        self._given = act, arguments
+        self._is_given.set()
+
+    async def take(self) -> tuple[Callable[..., Awaitable[None]], tuple[Any, ...]]:
+        """Wait for something to do."""
+        await self._is_given.wait()
+        return self._given
 
 
 def iterate(many: Many[_T]) -> AsyncIterator[_T]:

@@ -150,20 +150,29 @@ class Background:
         Returns:
             What would end it. A thread cannot be ended: it sees by itself that it is over.
         """
-        job = partial(copy_context().run, act, *arguments)
-
         if is_awaited:
+            job = partial(copy_context().run, act, *arguments)
             thread = threading.Thread(target=job, name=f"facade {act.__name__}", daemon=True)
             thread.start()
             others = [other for other in self._threads if other.is_alive()]
             self._threads = [*others, thread]
-            return _nothing
+        else:
+            self.start_short(act, *arguments)
+        return _nothing
+
+    def start_short(self, act: Callable[..., None], *arguments: Any) -> None:
+        """Let one of many short things go on, whose end `close` does not wait for.
+
+        Args:
+            act: What to do; it raises nothing.
+            arguments: Those of `act`.
+        """
+        job = partial(copy_context().run, act, *arguments)
         try:
             self._idle.pop().put(job)
         except IndexError:
             name = f"facade {act.__name__}"
             threading.Thread(target=self._work, args=(job,), name=name, daemon=True).start()
-        return _nothing
 
     def close(self) -> None:
         """Wait for what still goes on."""
