@@ -6,7 +6,6 @@ wrong.
 """
 
 import json
-import pkgutil
 import reprlib
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -47,6 +46,8 @@ class Model(NamedTuple):
 @cache
 def models() -> Mapping[str, Model]:
     """Return the known models by name."""
+    import pkgutil
+
     data = pkgutil.get_data("facade._rules", "catalogue.json")
     assert data is not None  # noqa: S101 - the file is part of the package
     entries = json.loads(data)["models"]

@@ -5,7 +5,6 @@ what an organisation has agreed on besides, and taxes, are unknown here.
 """
 
 import json
-import pkgutil
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
@@ -63,6 +62,8 @@ def billed_characters(text: str) -> int:
 
 @cache
 def _prices() -> Mapping[str, Price]:
+    import pkgutil
+
     data = pkgutil.get_data("facade._rules", "catalogue.json")
     assert data is not None  # noqa: S101 - the file is part of the package
     # As they are written: 0.1 is no binary fraction.

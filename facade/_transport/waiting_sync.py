@@ -12,14 +12,16 @@ from concurrent.futures import CancelledError, Future
 from contextlib import AbstractContextManager, nullcontext, suppress
 from contextvars import copy_context
 from functools import partial
-from queue import Empty, SimpleQueue
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import httpx
 
 from facade._transport.call import Call
 from facade._transport.config import Config
 from facade.errors import SpeechError
+
+if TYPE_CHECKING:
+    from queue import SimpleQueue
 
 new_lock = threading.Lock
 sleep = time.sleep
@@ -186,6 +188,8 @@ class Background:
 
     def _work(self, job: Callable[[], None]) -> None:
         """Do a job, and then others that are given, until there are none for a while."""
+        from queue import Empty, SimpleQueue
+
         jobs: _Jobs = SimpleQueue()
         while True:
             job()
