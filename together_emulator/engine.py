@@ -339,7 +339,8 @@ def _short_directory() -> Path:
     # of a variant, and cuts the path to a short buffer.
     for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp"):  # noqa: S108
         path = os.path.normcase(parent)
-        fits = len(os.fsencode(path)) + len("/speech-xxxxxxxx/voice") <= _LONGEST_VOICE_PATH
+        longest = f"{path}/speech-xxxxxxxx/voice-{_processors()}"
+        fits = len(os.fsencode(longest)) <= _LONGEST_VOICE_PATH
         lower = path == path.lower() or sys.platform in ("darwin", "win32")
         if fits and lower and "+" not in path and os.access(path, os.W_OK):
             directory = tempfile.mkdtemp(prefix="speech-", dir=path)

@@ -164,6 +164,27 @@ for name in ("UPPER", "a+b", "long" * 15, "missing/folder"):
     assert done.returncode == 0, done.stderr
 
 
+def test_every_engine_finds_its_voice_whatever_the_length_of_the_folder() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        done = run(
+            """
+import os, tempfile
+from concurrent.futures import ThreadPoolExecutor
+for length in range(32, 40):
+    tempfile.tempdir = os.path.join(sys.argv[1], "").ljust(length, "d")
+    os.mkdir(tempfile.tempdir)
+    engine.cache_clear()
+    def spoken(number):
+        text = f"{number} bottles stand upon the wall. "
+        return engine().speak(text, Voice("en", 99, 99, 0), never, pause=False).samples
+    with ThreadPoolExecutor(engine().at_once) as pool:
+        assert all(map(len, pool.map(spoken, range(20)))), length
+""",
+            folder,
+        )
+    assert done.returncode == 0, done.stderr
+
+
 def test_its_files_are_gone_when_the_process_ends() -> None:
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="t") as folder:
         done = run(
