@@ -1,0 +1,1 @@
+"""Long texts: reading them, splitting them, and joining what was spoken."""
