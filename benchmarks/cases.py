@@ -246,6 +246,10 @@ def _batch(
     return {name: ("batch", what, name, *map(str, arguments)) for name in contenders}
 
 
+def _in_each(limit: float, unit: str, figure: str | None = None) -> Bound:
+    return Bound("facade", limit, unit=unit, figure=figure, is_of_each=True)
+
+
 # What the emulator, and as far as is seen the service, puts into an event: 100 ms.
 _EVENT = 4800
 _INTERRUPTED = ("facade", "facade, ids again", "facade, async", "facade, async, ids again")
@@ -545,6 +549,50 @@ CASES = (
         "MB",
         _batch("rows", ("facade",), 500, 100_000),
         (Bound("facade", 20, unit="MB", is_of_each=True),),
+        rounds=1,
+    ),
+    Case(
+        "narration",
+        "A book of 20,000 characters read at five requests a second: time, of what the pace allows",
+        "of the pace",
+        "share",
+        {"facade": ("narration", "read", "facade", "20000", "300")},
+        (
+            _in_each(1.1, "of what the pace allows"),
+            _in_each(0.02, "of the emulator's CPU", "split and join"),
+            _in_each(0, "samples at the last subtitle", "drift"),
+            _in_each(0, "sentences dropped", "dropped"),
+            _in_each(0, "pauses more than 20 ms from what was asked", "pauses"),
+            _in_each(1, "of the largest step inside the speech", "step"),
+        ),
+        rounds=1,
+        beside=("split and join", "measure", "step"),
+    ),
+    Case(
+        "narration-memory",
+        "A book read, answered by a stub: growth of memory after a short one",
+        "bytes",
+        "MB",
+        {
+            f"{characters:,} characters": ("narration", "memory", "facade", str(characters))
+            for characters in (100_000, 500_000)
+        },
+        (
+            Bound("100,000 characters", 50, unit="MB", is_of_each=True),
+            Bound("500,000 characters", 50, unit="MB", is_of_each=True),
+        ),
+        rounds=1,
+    ),
+    Case(
+        "narration-kills",
+        "A book read under 20 kills: requests sent again, of those that were under way",
+        "again",
+        "share",
+        {"facade": ("narration", "kills", "facade", "20")},
+        (
+            _in_each(1, "of what was under way"),
+            _in_each(0, "pieces missing", "missing"),
+        ),
         rounds=1,
     ),
     Case(

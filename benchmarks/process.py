@@ -7,6 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+# An environment of its own: httpx takes longer to import where click is, which uvicorn needs. Where
+# there is none, in an environment for development, the emulator is in this one.
+_OWN = Path(sys.prefix, "emulator", "bin", "python")
+EMULATOR_PYTHON = _OWN if _OWN.exists() else Path(sys.executable)
+
 
 @contextmanager
 def serving(module: str, *arguments: str, python: Path = Path(sys.executable)) -> Iterator[int]:

@@ -144,6 +144,17 @@ def check_save_path(path: str | os.PathLike[str], form: AudioFormat) -> Path:
         PermissionError: The folder, or the device or pipe of that name, cannot be written to.
         OSError: The path cannot be looked at for another reason.
     """
+    target = check_file_name(path, param="path")
+    needs_header(target, form)
+    return check_place(path)
+
+
+def check_file_name(path: str | os.PathLike[str], *, param: str) -> Path:
+    """Check that a file can have this name.
+
+    Raises:
+        InvalidRequestError: It has a character that no name may have.
+    """
     target = Path(path)
     try:
         is_name = b"\0" not in os.fsencode(target)
@@ -151,9 +162,18 @@ def check_save_path(path: str | os.PathLike[str], form: AudioFormat) -> Path:
         is_name = False
     if not is_name:
         raise InvalidRequestError(
-            f"{str(target)!r} has a character that no file name may have", param="path"
+            f"{str(target)!r} has a character that no file name may have", param=param
         )
-    needs_header(target, form)
+    return target
+
+
+def check_place(path: str | os.PathLike[str]) -> Path:
+    """Check that a file can be written at `path`.
+
+    Raises:
+        OSError: It cannot; as for `check_save_path`.
+    """
+    target = Path(path)
     # A link goes on pointing to the file, which is replaced where it really is.
     real = Path(os.path.realpath(target))
     try:

@@ -41,10 +41,10 @@ from facade import (
     speakable,
 )
 from facade._cli.batch import batch
+from facade._cli.narrate import narrate
 from facade._cli.output_names import format_of
 from facade._cli.shared import (
     DEFAULT_MODEL,
-    DEFAULT_VOICE,
     ENVIRONMENT,
     HOW_TO_TYPE,
     BitRate,
@@ -66,6 +66,7 @@ from facade._cli.shared import (
     new_client,
     one_line_errors,
     pair,
+    speaker,
 )
 
 
@@ -160,7 +161,7 @@ def synthesize(
     with one_line_errors():
         _check_output(output, form)
         _check_header(output, form)
-        speaker = _speaker(voice, model)
+        who = speaker(voice, model)
         options: dict[str, Any] = {
             "response_format": response_format,
             "response_encoding": encoding,
@@ -173,13 +174,11 @@ def synthesize(
             said = _text(text, text_option, file)
             if output == "-":
                 with _waiting():
-                    audio = client.synthesize(said, voice=speaker, model=model, **options)
+                    audio = client.synthesize(said, voice=who, model=model, **options)
                 _write(audio.content)
                 return
             with _waiting():
-                spoken = client.synthesize_to_file(
-                    said, output, voice=speaker, model=model, **options
-                )
+                spoken = client.synthesize_to_file(said, output, voice=who, model=model, **options)
             typer.echo(_line(output, spoken.duration_s, spoken.format))
 
 
@@ -202,7 +201,7 @@ def stream(
     """Speak a text and take the audio while it is being spoken."""
     with one_line_errors():
         sound = _sound_to(output, AudioFormat("raw", encoding), play=play)
-        speaker = _speaker(voice, model)
+        who = speaker(voice, model)
         options: dict[str, Any] = {
             "response_encoding": encoding,
             "sample_rate": sample_rate,
@@ -211,7 +210,7 @@ def stream(
         }
         with new_client(local=local) as client:
             said = _text(text, text_option, file)
-            speech = client.stream(said, voice=speaker, model=model, **options)
+            speech = client.stream(said, voice=who, model=model, **options)
             # Nothing has been sent yet: what cannot be played or saved is not paid for either.
             player = _player(sound, speech.format) if sound else None
             if output is not None:
@@ -269,7 +268,7 @@ def realtime(
             "pronunciation_dict": dict(map(pair, pronounce)) if pronounce else None,
         }
         with new_client(local=local) as client, ExitStack() as stack:
-            session = _session(client, voice=_speaker(voice, model), model=model, **options)
+            session = _session(client, voice=speaker(voice, model), model=model, **options)
             # Nothing has been sent yet: what cannot be played is not paid for either.
             player = _player(sound, session.format) if sound else None
             stack.enter_context(session)
@@ -292,6 +291,7 @@ def realtime(
 
 
 app.command(cls=SpeechCommand, epilog=ENVIRONMENT)(batch)
+app.command(cls=SpeechCommand, epilog=ENVIRONMENT)(narrate)
 
 
 @app.command(cls=SpeechCommand, epilog=ENVIRONMENT)
@@ -396,14 +396,6 @@ def _expected_format(
 
 def _is_wav(output: str) -> bool:
     return format_of(output) == "wav"
-
-
-def _speaker(voice: str | None, model: str) -> str:
-    if voice is None and model != DEFAULT_MODEL:
-        raise typer.BadParameter(
-            f"{model} needs a --voice; 'together-speech voices --model {model}' lists them"
-        )
-    return voice or DEFAULT_VOICE
 
 
 @contextmanager

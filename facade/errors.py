@@ -3,7 +3,8 @@
     SpeechError                        the root: `except SpeechError` catches them all
     ├── InvalidRequestError            refused before anything was sent; also a ValueError
     │   ├── UnknownVoiceError          no such voice; names the closest ones
-    │   └── InvalidVoiceMixError       a voice mix that cannot be read or built
+    │   ├── InvalidVoiceMixError       a voice mix that cannot be read or built
+    │   └── UnreadableBookError        a book that cannot be read; says which part of it
     ├── APIConnectionError             no whole answer came: refused, lost, TLS, not HTTP, too large
     │   └── APITimeoutError            no answer in time
     ├── APIError                       the service's own words
@@ -20,7 +21,8 @@
     ├── StreamError                    a streamed answer went wrong on its way
     │   ├── StreamInterruptedError     it ended before its end mark
     │   └── MalformedStreamError       an event in it cannot be read
-    └── EmptyAudioError                an answer without a single byte of audio
+    ├── EmptyAudioError                an answer without a single byte of audio
+    └── NarrationError                 pieces of a narration are missing; names each
 
 Facts are attributes, and the text of an exception is built from them. All of them pickle. The
 exception underneath, if there is one, is the `__cause__`.
@@ -28,6 +30,7 @@ exception underneath, if there is one, is the `__cause__`.
 
 import copyreg
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 
 class SpeechError(Exception):
@@ -111,6 +114,24 @@ class InvalidVoiceMixError(InvalidRequestError):
         if self.position is None:
             return f"{text}, in {self.mix!r}"
         return f"{text}, at character {self.position + 1} of {self.mix!r}"
+
+
+class UnreadableBookError(InvalidRequestError):
+    """A book cannot be read: it is damaged, encrypted or hostile, or not what it claims to be.
+
+    Attributes:
+        path: The book's file, or `None` where it was given as text.
+        part: Where in the book: the name of a file inside an EPUB, or a line; `None` for all of it.
+    """
+
+    def __init__(self, message: str, *, part: str | None = None, path: str | None = None) -> None:
+        super().__init__(message, param="source")
+        self.part = part
+        self.path = path
+
+    def __str__(self) -> str:
+        places = [place for place in (self.param, self.path, self.part) if place]
+        return ": ".join([*map(_printable, places), self.message])
 
 
 class APIConnectionError(SpeechError):
@@ -342,12 +363,60 @@ class EmptyAudioError(SpeechError):
         return self.message + _ids(self.request_id, self.cf_ray)
 
 
+class MissingPiece(NamedTuple):
+    """A piece of a narration that could not be had.
+
+    Attributes:
+        chapter: The number of its chapter in the book, from 1.
+        title: That chapter's title, if it has one.
+        text: What was to be said.
+        reason: Why it is missing.
+    """
+
+    chapter: int
+    title: str | None
+    text: str
+    reason: str
+
+
+class NarrationError(SpeechError):
+    """Pieces of a narration are missing; no file was written.
+
+    Attributes:
+        missing: The pieces, in the order of the book.
+        kept: How many pieces are kept, and not asked for again by a narration into the same `work`
+            folder.
+    """
+
+    def __init__(self, message: str, *, missing: Sequence[MissingPiece], kept: int) -> None:
+        super().__init__(message)
+        self.missing = tuple(missing)
+        self.kept = kept
+
+    def __str__(self) -> str:
+        told = "; ".join(map(_told, self.missing[:_TOLD]))
+        more = len(self.missing) - _TOLD
+        return f"{self.message}: {told}" + (f"; and {more} more" if more > 0 else "")
+
+
+_TOLD = 3
+"""How many missing pieces the text of an exception names."""
+
+
+def _told(piece: MissingPiece) -> str:
+    """Name a piece by its chapter and its first words."""
+    chapter = f"chapter {piece.chapter}" + (f" ({piece.title})" if piece.title else "")
+    words = " ".join(piece.text.split())
+    start = f"{words[:60]}…" if len(words) > 60 else words
+    return f"{chapter}, {start!r}: {piece.reason}"
+
+
 def _ids(request_id: str | None, cf_ray: str | None) -> str:
     ids = [("request id", request_id), ("cf-ray", cf_ray)]
     said = ", ".join(f"{name} {_printable(value)}" for name, value in ids if value)
     return f" [{said}]" if said else ""
 
 
-def _printable(header: str) -> str:
-    """Keep what a server sends in a header from breaking the line, or filling the screen."""
-    return "".join(c if c.isprintable() else "?" for c in header[:100])
+def _printable(text: str) -> str:
+    """Keep what others have written from breaking the line, or filling the screen."""
+    return "".join(c if c.isprintable() else "?" for c in text[:100])

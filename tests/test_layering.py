@@ -17,6 +17,7 @@ PURE = (
     "errors",
     "formats",
     "voices",
+    "books",
     "_rules.__init__",
     "_rules.catalogue",
     "_rules.options",
@@ -38,6 +39,21 @@ PURE = (
     "_rules.realtime",
     "_rules.pacing",
     "_rules.pricing",
+    "_book.__init__",
+    "_book.text",
+    "_book.flow",
+    "_book.script",
+    "_book.plain_text",
+    "_book.html",
+    "_book.markdown",
+    "_book.encoding",
+    "_book.splitting",
+    "_book.levels",
+    "_book.proof",
+    "_book.joining",
+    "_book.subtitles",
+    "_book.chapter_files",
+    "_book.wav",
     "_cli.__init__",
     "_cli.output_names",
     "_cli.rows",
@@ -55,6 +71,7 @@ COMMAND_LINE = (
     "_cli.progress",
     "_cli.batch_run",
     "_cli.batch",
+    "_cli.narrate",
     "cli",
     "__main__",
 )
@@ -62,10 +79,19 @@ COMMAND_LINE = (
 CHECKS_ROWS = COMMAND_LINE[:6]
 ORDER = (
     *PURE,
+    "_book.epub",
+    "_book.reading",
     "audio",
+    "_lock",
+    "_book.m4b",
+    "_book.containers",
+    "_book.store",
+    "_book.plan",
+    "_book.assembly",
     "_cli.output_folder",
     "_cli.plan",
     "batch",
+    "narration",
     "_jobs",
     "_transport.__init__",
     "_transport.config",
@@ -92,11 +118,20 @@ ORDER = (
     *(
         f"{half}.{name}"
         for half in ("_async", "_sync")
-        for name in ("__init__", "reader", "stream", "connections", "realtime", "batch", "client")
+        for name in (
+            "__init__",
+            "reader",
+            "stream",
+            "connections",
+            "realtime",
+            "batch",
+            "narration",
+            "client",
+        )
     ),
     "__init__",
     "worker",
-    *(f"_cli.{name}" for name in ("shared", "progress", "batch_run", "batch")),
+    *(f"_cli.{name}" for name in ("shared", "progress", "batch_run", "batch", "narrate")),
     "cli",
     "__main__",
 )
@@ -128,7 +163,7 @@ IMPURE = {
 }
 # ... but for the part of one that reads and writes text alone.
 PURE_PARTS = ("urllib.parse.",)
-PURE_PACKAGES = {"msgspec", "pybase64"}
+PURE_PACKAGES = {"markdown_it", "mdit_py_plugins", "msgspec", "numpy", "pybase64", "sentencex"}
 
 
 def imported(source: str) -> Iterator[str]:

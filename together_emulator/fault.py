@@ -48,6 +48,8 @@ class FaultOptions(TypedDict, total=False):
     delay_chunks: float
     cut: int
     abort: int
+    short: int
+    mute: bool
     no_end_mark: bool
     malformed_event: bool
     bad_base64: bool
@@ -88,6 +90,10 @@ class Fault:
         cut: The connection closes after that many bytes of the body.
         abort: The connection is reset after that many bytes of the body, or fewer where the client
             has not taken them yet.
+        short: The answer ends in order after that many bytes of the body, as if it were whole: its
+            audio is truncated, or with 0 there is none. Not of a stream.
+        mute: All of the body from its 45th byte on is zero, so that WAV and raw samples are silent.
+            Not of a stream.
         no_end_mark: A stream ends in order but without its end mark.
         malformed_event: An event is JSON that breaks off.
         bad_base64: The audio of an event is no base64.
@@ -126,6 +132,8 @@ class Fault:
     delay_chunks: float = 0.0
     cut: int | None = None
     abort: int | None = None
+    short: int | None = None
+    mute: bool = False
     no_end_mark: bool = False
     malformed_event: bool = False
     bad_base64: bool = False
@@ -427,6 +435,8 @@ _READERS: dict[str, Callable[[object], object]] = {
     "delay_chunks": _delay,
     "cut": _integer(0, 1 << 40),
     "abort": _integer(0, 1 << 40),
+    "short": _integer(0, 1 << 40),
+    "mute": _switch,
     "no_end_mark": _switch,
     "malformed_event": _switch,
     "bad_base64": _switch,

@@ -21,6 +21,8 @@ HEADER = "x-emulate-fault"
 """The request header that asks for a fault."""
 
 _PIECE_BYTES = 16384
+# Of a WAV file.
+_HEADER_BYTES = 44
 _COMMENTS_EVERY_S = 0.05
 
 
@@ -175,6 +177,9 @@ class _FaultySend:
     async def _start(self, message: Message) -> None:
         headers = MutableHeaders(scope=message)
         self._is_stream = headers.get("content-type", "").startswith("text/event-stream")
+        if self._fault.short is not None and not self._is_stream:
+            length = min(self._fault.short, int(headers.get("content-length", 0)))
+            headers["content-length"] = str(length)
         await self._pause(self._fault.delay_headers)
         if not self._is_over:
             await self._send(message)
@@ -184,10 +189,12 @@ class _FaultySend:
             await self._pause(_COMMENTS_EVERY_S)
 
     async def _body(self, body: bytes, more: bool) -> None:
-        pieces = [body]
         if self._is_stream:
             pieces = list(self._events(body, more))
-        elif self._fault.delay_chunks:
+        else:
+            body = self._spoilt(body)
+            pieces = [body]
+        if self._fault.delay_chunks and not self._is_stream:
             pieces = [
                 body[start : start + _PIECE_BYTES] for start in range(0, len(body), _PIECE_BYTES)
             ]
@@ -200,6 +207,16 @@ class _FaultySend:
         if not more or self._has_failed:
             self._is_over = True
             await self._send({"type": "http.response.body"})
+
+    def _spoilt(self, body: bytes) -> bytes:
+        """What is sent in place of a body that is no stream; it comes in one piece."""
+        if self._fault.mute:
+            self._happened()
+            body = body[:_HEADER_BYTES].ljust(len(body), b"\0")
+        if self._fault.short is not None:
+            self._happened()
+            body = body[: self._fault.short]
+        return body
 
     def _events(self, event: bytes, more: bool) -> Iterator[bytes]:
         """What is sent in place of an event, or of the end mark after which no more comes."""

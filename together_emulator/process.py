@@ -28,7 +28,7 @@ class SpeechEmulator:
 
     It is a process of its own, so that it works with any client, and shares nothing with the
     program that uses it. It ends with the block, and at the latest with the program, however that
-    ends.
+    ends::
 
         with SpeechEmulator() as emulator:
             client = SpeechClient(emulator.api_key, base_url=emulator.url)

@@ -6,7 +6,7 @@ import random
 import sys
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from decimal import Decimal
@@ -18,9 +18,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, Self, TypeVar, Unpack
 from weakref import WeakSet
 
 from facade._async.batch import AsyncSpeechBatch
+from facade._async.narration import AsyncNarration, Take
 from facade._async.reader import AsyncAudioReader, AsyncReader
 from facade._async.realtime import AsyncRealtimeSession
 from facade._async.stream import AsyncSpeechStream
+from facade._book.plan import NarrationPlan, new_book
+from facade._book.reading import BookFormat
 from facade._jobs import (
     BatchPlan,
     Job,
@@ -31,13 +34,25 @@ from facade._jobs import (
 )
 from facade._rules.catalogue import read_voices
 from facade._rules.error_mapping import BODY_LIMIT, failure_in_success, failure_in_voices
-from facade._rules.options import RealtimeOptions, StreamOptions, SynthesizeOptions, takes
+from facade._rules.options import (
+    NarrationOptions,
+    RealtimeOptions,
+    StreamOptions,
+    SynthesizeOptions,
+    takes,
+)
 from facade._rules.pacing import FASTEST, Pace
 from facade._rules.realtime_settings import RealtimeSettings
 from facade._rules.request import SpeechRequest
 from facade._rules.retry import RetryPolicy
 from facade._transport.call import Call, logger, waits
-from facade._transport.config import DEFAULT_MAX_AUDIO_BYTES, Config, Timeouts, secret
+from facade._transport.config import (
+    DEFAULT_MAX_AUDIO_BYTES,
+    Config,
+    Timeouts,
+    is_loopback,
+    secret,
+)
 from facade._transport.waiting_async import Many, first_place, moved, new_lock, place, sleep
 from facade.audio import (
     SpeechAudio,
@@ -49,6 +64,7 @@ from facade.audio import (
     needs_header,
 )
 from facade.batch import BatchRequest
+from facade.books import Book, Chapter, Pauses
 from facade.errors import InvalidRequestError, SpeechError
 from facade.formats import format_of
 from facade.voices import Voice, VoiceMix
@@ -69,9 +85,9 @@ _T = TypeVar("_T")
 class AsyncSpeechClient:
     """A client for Together AI's text-to-speech API.
 
-    Build one and share it: it keeps connections open between calls. `SpeechClient` may be used from
-    any number of threads; an `AsyncSpeechClient` belongs to one event loop. Close it when done, or
-    use it in a `with` (`async with`) block.
+    Build one and share it: it keeps connections open between calls. The synchronous client may be
+    used from any number of threads; the asynchronous one belongs to one event loop. Close it when
+    done, or use it in an `async with` block.
 
     A call that fails is tried again where its request cannot have reached the service, where the
     service says that it has not begun with it (429, 503, HTTP/2's REFUSED_STREAM), and where the
@@ -94,8 +110,8 @@ class AsyncSpeechClient:
             once in five minutes; where that cannot be had, and for unknown models, the service
             decides.
         headers: Headers to send with every request.
-        httpx_args: Further arguments as `httpx.Client` (`httpx.AsyncClient`) takes them, such as
-            `proxy`, `verify`, `transport`, `http2`, `limits`.
+        httpx_args: Further arguments as `httpx.AsyncClient` takes them, such as `proxy`, `verify`,
+            `transport`, `http2`, `limits`.
         insecure_hosts: Hosts, besides this machine, that may be spoken to without TLS.
 
     Raises:
@@ -224,8 +240,8 @@ class AsyncSpeechClient:
         """Turn text into speech and take it while it is being spoken.
 
         The audio comes as raw samples, the only format that the service streams. The request is
-        sent when the stream's `with` (`async with`) block is entered, or else when the first
-        samples are asked for; until the first audio it is tried again as `synthesize` is.
+        sent when the stream's `async with` block is entered, or else when the first samples are
+        asked for; until the first audio it is tried again as `synthesize` is.
 
         Args:
             text: What to say.
@@ -327,6 +343,83 @@ class AsyncSpeechClient:
             submit=submit,
         )
 
+    @takes(NarrationOptions)
+    def narrate(
+        self,
+        source: str | Path | Book | Sequence[Chapter],
+        *,
+        voice: str | Voice | VoiceMix,
+        voices: Mapping[int | str, str | Voice | VoiceMix] | None = None,
+        chapters: Collection[int] | None = None,
+        format: BookFormat | None = None,  # noqa: A002 - the field's word
+        alt_texts: bool = False,
+        script: bool = False,
+        pauses: Pauses = Pauses(),  # noqa: B008 - frozen
+        at_once: int | None = None,
+        per_minute: float | None = None,
+        max_usd: float | Decimal | None = None,
+        **options: Unpack[NarrationOptions],
+    ) -> AsyncNarration:
+        """Read a book aloud, or anything long, into one file of audio with chapters and subtitles.
+
+        Nothing is sent before the narration is saved. The text is divided into pieces of a length
+        that models read well, at the ends of sentences; those are spoken as `synthesize_many` does,
+        checked, and joined without a seam. It needs the extra `book`.
+
+        Args:
+            source: The text itself; or the path of a file: plain text, Markdown, HTML or EPUB; or
+                a `Book` or its chapters.
+            voice: Who reads what no other voice is said for. As for `synthesize`.
+            voices: Other voices, by a chapter's number from 1, or by the name that marks lines of a
+                script: `{3: "bm_george", "ALICE": "af_bella"}`.
+            chapters: The numbers of the chapters to read, from 1, such as `range(3, 6)`; by default
+                all.
+            format: What the source is written in. By default what the file's name says; a string is
+                plain text.
+            alt_texts: Whether to read what describes images.
+            script: Whether a mark such as `[am_adam]` at the beginning of a line says who reads it.
+            pauses: How long the pauses are.
+            at_once, per_minute: As for `synthesize_many`.
+            max_usd: What a run may cost at most, in dollars, by the published price. Where what is
+                missing costs more, nothing is sent.
+            **options: Those of `NarrationOptions`, which says what each is for.
+
+        Returns:
+            The narration: what there is to read, and what it costs. Its `save` has it spoken.
+
+        Raises:
+            InvalidRequestError: An argument is wrong, or the source cannot be read as a book.
+            OSError: The file cannot be read.
+            ImportError: The extra `book` is not installed.
+        """
+        self._check_open()
+        # A wrong limit is told here.
+        Pace(at_once=at_once, per_minute=per_minute)
+        plan = NarrationPlan(
+            new_book(source, format=format, alt_texts=alt_texts, script=script),
+            voice=voice,
+            voices=voices or {},
+            chapters=chapters,
+            validate_voices=self._config.validate_voices,
+            is_local=is_loopback(self._config.base_url.host),
+            options=options,
+        )
+
+        def begin(
+            requests: Iterator[BatchRequest], jobs: BatchPlan, take: Take
+        ) -> AsyncSpeechBatch:
+            return AsyncSpeechBatch(
+                requests,
+                jobs,
+                self._pace(at_once, per_minute if waits() else FASTEST * 60),
+                self._config.retry,
+                partial(self._call, is_stream=plan.with_words),
+                partial(self._narrate, take),
+                in_order=False,
+            )
+
+        return AsyncNarration(plan, begin, pauses=pauses, max_usd=checked_budget(max_usd))
+
     @takes(RealtimeOptions)
     def realtime(
         self, *, voice: str | Voice | VoiceMix, **options: Unpack[RealtimeOptions]
@@ -334,7 +427,7 @@ class AsyncSpeechClient:
         """Begin a realtime session: text in while it is being written, speech out while it is
         being spoken.
 
-        The session connects when its `with` (`async with`) block is entered; that is tried again as
+        The session connects when its `async with` block is entered; that is tried again as
         `synthesize` is. It needs the extra `realtime`, which brings the package `websockets`.
 
         Args:
@@ -452,6 +545,28 @@ class AsyncSpeechClient:
         if job.target is None:
             return await self._speak(call, job.request)
         return await self._download(call, job.request, job.target)
+
+    async def _narrate(self, take: Take, call: Call, job: Job) -> SpeechFile:
+        """Make one attempt at a piece of a narration."""
+        self._check_open()
+        await self._check_voice(job.request)
+        assert job.target is not None  # noqa: S101 - pieces go to files
+        if not job.request.stream:
+            file = await self._download(call, job.request, job.target)
+            await take(job, ())
+            return file
+        form = job.request.expected_format
+        stream = AsyncSpeechStream(
+            partial(self._read, call, job.request),
+            form,
+            self._config.max_audio_bytes,
+            self._lost_streams,
+        )
+        async with stream:
+            await stream.save(job.target)
+        await take(job, stream.words)
+        size = job.target.stat().st_size
+        return SpeechFile(job.target, replace(form, container="wav"), size, stream.request_id)
 
     async def _read(self, call: Call, request: SpeechRequest) -> AsyncAudioReader:
         from facade._generated_client import speech_async

@@ -14,10 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
-from filelock import FileLock, Timeout
-
 from facade._cli.output_names import OWN_FOLDER
 from facade._cli.results import Earlier, Outcome, read_line, write_line
+from facade._lock import only_one_in
 from facade.errors import InvalidRequestError, SpeechError
 
 RESULTS = "results.jsonl"
@@ -46,18 +45,8 @@ class OutputFolder:
         self._own.mkdir(parents=True, exist_ok=True)
         if self._own.is_symlink():
             raise SpeechError(f"{self._own} is a link; the folder must be here: take the link away")
-        # The file stays: who removed it could take it away from under one that has it just opened.
-        lock = FileLock(self._own / _LOCK, timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise SpeechError(
-                f"another run is writing into {self.path}; wait for its end, or name another folder"
-            ) from None
-        try:
+        with only_one_in(self.path, self._own / _LOCK):
             yield
-        finally:
-            lock.release()
 
     def earlier(self) -> Iterator[Earlier]:
         """Give what earlier runs wrote, but for a last line that was not finished.

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias
 
 from facade._cli.output_folder import OutputFolder
 from facade._cli.output_names import folders_of, output_name, same_file
-from facade._cli.results import Earlier, fingerprint, ticket
+from facade._cli.results import Earlier, ticket
 from facade._cli.rows import BadRow, Row, request_of
 from facade._rules.pricing import Price, billed_characters, price_of, usd
 from facade._rules.request import SpeechRequest
@@ -222,7 +222,7 @@ class Plan:
         return found and int(found[0])
 
     def _decide(self, row: Row, request: SpeechRequest, name: str, *, retry_refused: bool) -> None:
-        asked = fingerprint(request)
+        asked = request.fingerprint
         unnamed = ticket(name, asked) + PurePosixPath(name).suffix
         earlier = self._earlier(name, asked)
         fate = self._fate(earlier, unnamed, retry_refused=retry_refused)

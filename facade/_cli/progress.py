@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol, TypeAlias
 
@@ -97,27 +98,44 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What is shown: so much of it all is finished, and a line that says more."""
+
+    finished: int
+    total: int
+    text: str
+
+
 @contextmanager
 def shown(batch: Numbers, total: int) -> Iterator[Tell]:
     """Show how far a batch is, until the block ends."""
     speed = Speed(time.monotonic())
 
-    def now() -> str:
+    def now() -> Shown:
         finished = batch.done + batch.failed
         left_s = speed.left_s(time.monotonic(), finished, total)
-        return line(batch, total, speed.per_s(), left_s)
+        return Shown(finished, total, line(batch, total, speed.per_s(), left_s))
 
+    with live(now) as tell:
+        yield tell
+
+
+@contextmanager
+def live(now: Callable[[], Shown]) -> Iterator[Tell]:
+    """Show again and again what `now` returns, until the block ends."""
     console = Console(stderr=True, highlight=False)
     if not console.is_terminal:
-        with _lines(now) as tell:
+        with _lines(lambda: now().text) as tell:
             yield tell
         return
 
     def screen() -> Table:
         # A bar ends no line by itself.
         table = Table.grid(expand=True)
-        table.add_row(ProgressBar(total, batch.done + batch.failed))
-        table.add_row(now())
+        shown = now()
+        table.add_row(ProgressBar(shown.total, shown.finished))
+        table.add_row(shown.text)
         return table
 
     with Live(

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any, Literal
 
 from facade._cli.output_names import same_file
-from facade._rules.request import SpeechRequest
 from facade.errors import (
     BadRequestError,
     EmptyAudioError,
@@ -116,18 +115,6 @@ def read_line(line: bytes) -> Earlier:
 def status_of(error: Exception) -> Literal["failed", "refused"]:
     """Say whether the same request would fail again."""
     return "refused" if isinstance(error, _FOR_GOOD) else "failed"
-
-
-def fingerprint(request: SpeechRequest) -> str:
-    """Return what two requests have in common only where they ask for the same."""
-    asked = {
-        "text": request.text,
-        "voice": request.voice,
-        "model": request.model,
-        "options": request.options,
-        "extra_body": request.extra_body,
-    }
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 def ticket(name: str, asked: str) -> str:

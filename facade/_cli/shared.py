@@ -81,6 +81,14 @@ Pronounce = Annotated[
 ]
 
 
+def speaker(voice: str | None, model: str) -> str:
+    if voice is None and model != DEFAULT_MODEL:
+        raise typer.BadParameter(
+            f"{model} needs a --voice; 'together-speech voices --model {model}' lists them"
+        )
+    return voice or DEFAULT_VOICE
+
+
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     try:
@@ -113,15 +121,20 @@ _OPTIONS = {
     "max_usd": "--max-usd",
 }
 
+# Common words, which mean an option only where they name what is wrong.
+_PARAMS = {"chapters": "--chapters", "subtitles": "--subtitles", "voices": "--voice-of"}
+
 # Not what stands in quotation marks, which is the user's.
 _OPTION_NAMED = re.compile(rf"(?<![\w'/])({'|'.join(_OPTIONS)})\b(=?)")
 
 
 def _in_options(error: InvalidRequestError) -> str:
     """Tell an error of the client in the words of the command line."""
-    return _OPTION_NAMED.sub(
+    text = _OPTION_NAMED.sub(
         lambda found: _OPTIONS[found[1]] + (" " if found[2] else ""), str(error)
     )
+    option = _PARAMS.get(error.param)
+    return text.replace(error.param, option, 1) if option else text
 
 
 _SHORTEN = "; cut the text into shorter parts, such as its paragraphs, and speak one after another"
@@ -149,6 +162,11 @@ def new_client(*, local: bool) -> Iterator[SpeechClient]:
         return
     with _emulator() as url, loopback_client(url) as client:
         yield client
+
+
+def silent_client(*, local: bool) -> SpeechClient:
+    """Return a client that nothing is sent with, and that needs no key."""
+    return loopback_client("http://127.0.0.1/v1") if local else SpeechClient("none")
 
 
 def loopback_client(url: str) -> SpeechClient:

@@ -86,6 +86,28 @@ class RealtimeOptions(StreamOptions, total=False):
     max_partial_length: int | None
 
 
+class NarrationOptions(TypedDict, total=False):
+    """The options of `narrate`. `None` is as good as leaving one out, but for the model.
+
+    Attributes:
+        model: As in `SpeechOptions`.
+        sample_rate: In Hz, from 8,000 to 48,000, of the pieces and of the file. Cartesia and
+            MiniMax honour it (default 44100); Kokoro and Orpheus always give 24000 (contract). It
+            is needed for a model that is not known.
+        language, pronunciation_dict, segment, extra_body: As in `SpeechOptions`.
+        alignment: `"word"` to have subtitles with the time of each word. The pieces are streamed
+            then, and one is kept only together with its words.
+    """
+
+    model: str
+    sample_rate: int | None
+    language: str | None
+    pronunciation_dict: Pronunciations | None
+    segment: Segment | None
+    alignment: Alignment | None
+    extra_body: Mapping[str, object] | None
+
+
 class AnyOptions(SynthesizeOptions, StreamOptions, total=False):
     """All options of a request."""
 

@@ -4,6 +4,7 @@ A rule comes from the contract (`openapi.yaml`), from Together's text-to-speech 
 so, or from the catalogue's facts about the model.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -118,6 +119,10 @@ class SpeechRequest(NamedTuple):
             request._check_options()
         return request
 
+    def with_text(self, text: str) -> "SpeechRequest":
+        """Return the same request for another text, which is not checked."""
+        return SpeechRequest(text, *self[1:])
+
     @property
     def expected_format(self) -> AudioFormat:
         """The format that the request and the model's rules promise.
@@ -132,6 +137,18 @@ class SpeechRequest(NamedTuple):
         if asked != "raw":
             return AudioFormat(cast("Container", asked), None, rate, 1)
         return AudioFormat("raw", self._encoding(), rate, 1)
+
+    @property
+    def fingerprint(self) -> str:
+        """What two requests have in common only where they ask for the same."""
+        asked = {
+            "text": self.text,
+            "voice": self.voice,
+            "model": self.model,
+            "options": self.options,
+            "extra_body": self.extra_body,
+        }
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
     @property
     def needs_live_voices(self) -> bool:

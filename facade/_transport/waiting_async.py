@@ -265,6 +265,11 @@ async def end(iterator: AsyncIterator[Any]) -> None:
         await iterator.aclose()
 
 
+async def in_thread(act: Callable[..., _T], *arguments: Any) -> _T:
+    """Return what `act` returns, which keeps a thread busy, or waits for a disk."""
+    return await to_thread.run_sync(act, *arguments)
+
+
 async def wait_for(future: "Future[Any]") -> None:
     """Wait until somebody else's worker has ended, or will not begin."""
     # Each waits in a thread of its own, and none for the threads of others.

@@ -226,6 +226,11 @@ def end(iterator: Iterator[Any]) -> None:
         iterator.close()
 
 
+def in_thread(act: Callable[..., _T], *arguments: Any) -> _T:
+    """Return what `act` returns."""
+    return act(*arguments)
+
+
 def wait_for(future: "Future[Any]") -> None:
     """Wait until somebody else's worker has ended, or will not begin."""
     with suppress(CancelledError):

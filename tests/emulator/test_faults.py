@@ -225,6 +225,26 @@ def test_an_event_is_spoiled_at_its_place(api: httpx.Client, number: int) -> Non
     ]
 
 
+@pytest.mark.parametrize(("short", "left"), [(0, 0), (1000, 1000), (10**9, None)])
+def test_audio_may_be_truncated_in_good_order(
+    api: httpx.Client, short: int, left: int | None
+) -> None:
+    body = {**STREAM, "stream": False}
+    whole = api.post("/audio/speech", json=body).content
+    headers = {"x-emulate-fault": f"short={short}"}
+    answer = api.post("/audio/speech", json=body, headers=headers)
+    assert answer.content == (whole if left is None else whole[:left])
+    assert int(answer.headers["content-length"]) == len(answer.content)
+
+
+def test_audio_may_be_silent(api: httpx.Client) -> None:
+    body = {**STREAM, "stream": False}
+    whole = api.post("/audio/speech", json=body).content
+    headers = {"x-emulate-fault": "mute; delay-chunks=0.001"}
+    silent = api.post("/audio/speech", json=body, headers=headers).content
+    assert silent == whole[:44] + bytes(len(whole) - 44)
+
+
 @pytest.mark.parametrize("cut", [0, 1, 5000])
 def test_a_cut_leaves_exactly_that_much(api: httpx.Client, cut: int) -> None:
     headers = {"x-emulate-fault": f"cut={cut}"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-DOCUMENTATION = Path(__file__).parents[2] / "docs" / "emulator.md"
+GUIDES = Path(__file__).parents[2] / "docs" / "guides"
 
 MORE = """
 import asyncio
@@ -163,9 +163,10 @@ def run(folder: Path, *options: str, **tests: str) -> str:
 def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A project of somebody else's, and what pytest says of its tests."""
     folder = tmp_path_factory.mktemp("project")
-    text = DOCUMENTATION.read_text(encoding="utf-8")
+    pages = [GUIDES / "testing.md", GUIDES.parent / "reference" / "emulator.md"]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
     snippets = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    assert len(snippets) == 5
+    assert len(snippets) == 7
     # What is no test in them runs when the module is imported.
     documented = "\n".join(snippets)
     return folder, run(folder, test_documented=documented, test_more=MORE, test_wrong=WRONG)
@@ -173,7 +174,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 def test_what_the_documentation_shows_runs(project: tuple[Path, str]) -> None:
     folder, said = project
-    assert len(re.findall(r"^test_documented\.py::\w+.* PASSED", said, re.MULTILINE)) == 3, said
+    assert len(re.findall(r"^test_documented\.py::\w+.* PASSED", said, re.MULTILINE)) == 6, said
     assert folder.joinpath("hello.wav").stat().st_size > 10_000
 
 
@@ -190,7 +191,7 @@ def test_a_fault_that_has_not_happened_is_an_error(project: tuple[Path, str]) ->
     )
     assert found == list(errors), said
     assert "test_the_next_one_is_not_disturbed PASSED" in said
-    assert said.splitlines()[-1].count("19 passed, 3 errors") == 1, said
+    assert said.splitlines()[-1].count("22 passed, 3 errors") == 1, said
     left = "of what fail_next() asked for, this has not happened: "
     assert said.count(left) == 2
     assert f"{left}Fault(status=503). No request came for it, " in said

@@ -26,7 +26,7 @@ def pieces_of(text: str) -> list[str]:
         ('He said "no." Then he left.', ['He said "no."', "Then he left."]),
         ("Dr. Smith met J. Brown and Mrs. Green.", ["Dr. Smith met J. Brown and Mrs. Green."]),
         ("It costs 3.14 dollars, i.e. much.", ["It costs 3.14 dollars, i.e. much."]),
-        ("今日は。元気ですか？はい", ["今日は。", "元気ですか？", "はい"]),  # noqa: RUF001
+        ("今日は。元気ですか？はい", ["今日は。", "元気ですか？", "はい"]),
         ("नमस्ते। आप कैसे हैं।", ["नमस्ते।", "आप कैसे हैं।"]),
         ("one\ntwo\x01three", ["one two three"]),
         ("a\u2800b", ["a b"]),

@@ -25,7 +25,7 @@ SENTENCES = {
     "it": "Domani andiamo al mare con la nonna e il suo amico.",
     "ja": "きょうはとてもいいてんきですからこうえんへいきましょう。",
     "pt-br": "Amanhã vamos ao mercado com a minha amiga.",
-    "zh": "今天天气很好，我们一起去公园玩吧。",  # noqa: RUF001
+    "zh": "今天天气很好，我们一起去公园玩吧。",
 }
 
 

@@ -8,14 +8,23 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import assert_type
+from typing import Literal, assert_type
 
 from facade import (
     APIConnectionError,
     APIStatusError,
+    AsyncNarration,
     AsyncSpeechClient,
     AudioFormat,
+    Book,
+    Chapter,
     InvalidRequestError,
+    Narration,
+    NarrationCost,
+    NarrationFile,
+    NarrationProgress,
+    Omission,
+    Paragraph,
     RetryPolicy,
     SpeechAudio,
     SpeechClient,
@@ -25,6 +34,7 @@ from facade import (
     Voice,
     VoiceMix,
     WeightedVoice,
+    read_book,
     speakable,
 )
 
@@ -152,3 +162,31 @@ def mistakes(client: SpeechClient, other: AsyncSpeechClient, speech: SpeechAudio
     other.synthesize("Hello.", voice="af_heart").save("x.wav")  # type: ignore[attr-defined]
     with other:  # type: ignore[attr-defined]
         pass
+
+
+def books(path: Path, mix: VoiceMix) -> None:
+    assert_type(read_book(path, alt_texts=True, script=True), Book)
+    assert_type(read_book("Hello.", format="markdown").characters, int)
+    Book((Chapter((Paragraph("Hello.", kind="heading", voice=mix),), title="One"),))
+    read_book("Hello.", format="pdf")  # type: ignore[arg-type]
+    read_book(b"Hello.")  # type: ignore[arg-type]
+
+
+async def narrations(client: SpeechClient, other: AsyncSpeechClient, path: Path) -> None:
+    narration = client.narrate(path, voice="af_heart", voices={1: "am_adam", "ANN": "af_sky"})
+    assert_type(narration, Narration)
+    assert_type(narration.usd, Decimal | None)
+    assert_type(narration.omissions, tuple[Omission, ...])
+    assert_type(narration.remaining("work"), NarrationCost)
+    assert_type(narration.save("book.m4b", subtitles=path, on_progress=told), NarrationFile)
+    later = other.narrate([Chapter(())], voice="af_heart", chapters=range(1, 3), alignment="word")
+    assert_type(later, AsyncNarration)
+    assert_type(await later.save("book.m4b"), NarrationFile)
+    client.narrate("Hello.")  # type: ignore[call-arg]
+    client.narrate("Hello.", voice="id", bit_rate=64000)  # type: ignore[call-arg]
+    narration.save("book.m4b", format="aac")  # type: ignore[arg-type]
+
+
+def told(news: NarrationProgress) -> None:
+    assert_type(news.stage, Literal["speaking", "joining"])
+    assert_type(news.done, int)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from base64 import b64decode
 from collections.abc import AsyncIterator, Sequence
@@ -19,8 +20,10 @@ from benchmarks import server
 from benchmarks.batch import PHASES, Seen, judged
 from benchmarks.cases import CASES, Bound, Case, Unit
 from benchmarks.emulator import Connection
+from benchmarks.plots import FOLDER, PAGE, PLOTTED, plots
 from benchmarks.report import Results, Spread, as_markdown, as_text, bound_of, write_page
 
+PERFORMANCE = Path(__file__).parents[2] / PAGE
 MARK = "<!-- From here on `make bench` writes this page. -->\n"
 CALL = Case(
     "call",
@@ -217,12 +220,35 @@ def test_what_people_wrote_stays(before: str, after: str, tmp_path: Path) -> Non
 
 
 def test_the_page_has_the_mark_once() -> None:
-    page = Path(__file__).parents[2] / "docs" / "performance.md"
-    by_hand, mark, measured = page.read_text(encoding="utf-8").partition(MARK)
+    by_hand, mark, measured = PERFORMANCE.read_text(encoding="utf-8").partition(MARK)
     assert mark
     assert by_hand.startswith("# Performance\n")
     assert measured.startswith("\n## The last run\n")
     assert MARK not in measured
+
+
+def test_the_pictures_are_those_of_the_tables_and_stand_on_the_page() -> None:
+    page = PERFORMANCE.read_text(encoding="utf-8")
+    drawn = plots(page)
+    assert {name.removesuffix(".svg") for name in drawn} == set(PLOTTED.values())
+    assert drawn == {
+        path.name: path.read_text(encoding="utf-8")
+        for path in (PERFORMANCE.parent / FOLDER).iterdir()
+    }
+    assert set(re.findall(r"\]\(plots/(.+?)\)", page)) == drawn.keys()
+
+
+def test_a_picture_has_a_bar_for_each_contender_as_long_as_its_figure() -> None:
+    table = (
+        "### A call of 4 KB, sync, CPU\n\n| 7 rounds | µs |\n|---|---|\n"
+        "| httpx | 1,000 (900 … 1,100) |\n| facade | 550 (500 … 600) |\n| (server) | 9 (9 … 9) |\n"
+    )
+    (picture,) = plots(table).values()
+    bars = re.findall(r'<rect class="(peer|ours)".* width="([\d.]+)"', picture)
+    assert [kind for kind, _ in bars] == ["peer", "ours"]
+    assert float(bars[0][1]) / float(bars[1][1]) == pytest.approx(1000 / 550, rel=0.01)
+    assert ">1,000<" in picture
+    assert "less is better" in picture
 
 
 class Run:
@@ -234,7 +260,7 @@ class Run:
         self.order: list[str] = []
         self.cpu_s = {"httpx": 1.0, "facade": 2.0}
         monkeypatch.setattr(program, "CASES", (CALL,))
-        monkeypatch.setattr(program, "_PAGE", page)
+        monkeypatch.setattr(program, "PAGE", page)
         monkeypatch.setattr(program, "_servers", lambda: nullcontext({}))
         monkeypatch.setattr(program, "_measure", self._measure)
         monkeypatch.setattr(program, "setting", lambda: "A day.")

@@ -18,25 +18,32 @@ from facade.errors import (
     InvalidRequestError,
     InvalidVoiceMixError,
     MalformedStreamError,
+    MissingPiece,
+    NarrationError,
     SpeechError,
     StreamError,
     StreamInterruptedError,
     UnknownVoiceError,
+    UnreadableBookError,
 )
 
 CLASSES = {
     name: found
     for name, found in inspect.getmembers(errors, inspect.isclass)
-    if found.__module__ == errors.__name__
+    if found.__module__ == errors.__name__ and issubclass(found, Exception)
 }
 STATUS_CLASSES = [found for found in CLASSES.values() if issubclass(found, APIStatusError)]
 HEADERS = {"x-request-id": "req-1", "cf-ray": "8f-FRA", "retry-after": "2"}
+
+MISSING = MissingPiece(3, "The Chase", "There she blows!", "lost")
+SAID = "chapter 3 (The Chase), 'There she blows!': lost"
 
 EXAMPLES = [
     SpeechError("this client is closed"),
     InvalidRequestError("has nothing in it to speak", param="text"),
     UnknownVoiceError("af_bela", model="hexgrad/Kokoro-82M", suggestions=["af_bella"]),
     InvalidVoiceMixError("a weight must be above 0", mix="a(0)+b", position=2),
+    UnreadableBookError("is missing", part="content.opf", path="moby-dick.epub"),
     *(
         kind(
             "lost",
@@ -78,6 +85,11 @@ EXAMPLES = [
         "no JSON", event_number=3, bytes_received=9, request_id="req-1", cf_ray="8f-FRA"
     ),
     EmptyAudioError("nothing", request_id="req-1", cf_ray="8f-FRA"),
+    NarrationError(
+        "1 of 2 pieces is missing",
+        missing=[MISSING],
+        kept=1,
+    ),
 ]
 
 
@@ -107,6 +119,7 @@ def test_an_invalid_request_is_a_value_error() -> None:
         InvalidRequestError,
         InvalidVoiceMixError,
         UnknownVoiceError,
+        UnreadableBookError,
     ]
 
 
@@ -169,6 +182,20 @@ def test_an_exception_travels_with_all_it_knows(
             "cut off; 9 bytes of audio had come [request id r]",
         ),
         (EmptyAudioError("nothing", cf_ray="c"), "nothing [cf-ray c]"),
+        (
+            NarrationError("2 pieces are missing", missing=[MISSING, MISSING], kept=0),
+            f"2 pieces are missing: {SAID}; {SAID}",
+        ),
+        (
+            NarrationError("4 pieces are missing", missing=[MISSING] * 4, kept=0),
+            f"4 pieces are missing: {SAID}; {SAID}; {SAID}; and 1 more",
+        ),
+        (
+            NarrationError(
+                "1 is missing", missing=[MissingPiece(1, None, "so " * 30, "lost")], kept=0
+            ),
+            f"1 is missing: chapter 1, '{'so ' * 20}…': lost",
+        ),
     ],
 )
 def test_the_text_holds_the_facts(error: SpeechError, text: str) -> None:
