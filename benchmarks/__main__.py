@@ -12,12 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.cases import CASES, Case
-from benchmarks.process import serving
+from benchmarks.plots import PAGE, write_plots
+from benchmarks.process import EMULATOR_PYTHON, serving
 from benchmarks.report import Results, as_markdown, as_text, bound_of, setting, write_page
-
-_PAGE = Path("docs", "performance.md")
-# An environment of its own: httpx takes longer to import where click is, which uvicorn needs.
-_EMULATOR_PYTHON = Path(sys.prefix, "emulator", "bin", "python")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,8 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             done.append((case, results))
             missed += [bound for bound in case.bounds if not bound_of(case, bound, results).is_met]
     if not options.only and not options.rounds:
-        write_page(_PAGE, as_markdown(done, setting()))
-        sys.stdout.write(f"written into {_PAGE}\n")
+        write_page(PAGE, as_markdown(done, setting()))
+        write_plots(PAGE)
+        sys.stdout.write(f"written into {PAGE}\n")
     sys.stdout.write(f"{len(missed)} bounds are missed\n" if missed else "every bound is met\n")
     return 1 if missed and options.check else 0
 
@@ -61,8 +59,8 @@ def _measure(arguments: list[str]) -> dict[str, float]:
     if arguments[0] == "-c":
         command = [sys.executable, *arguments]
     elif arguments[0] == "emulator":
-        command = [str(_EMULATOR_PYTHON), "-m", "benchmarks.emulator", *arguments[1:]]
-    elif arguments[0] in ("batch", "interruptions", "realtime"):
+        command = [str(EMULATOR_PYTHON), "-m", "benchmarks.emulator", *arguments[1:]]
+    elif arguments[0] in ("batch", "interruptions", "narration", "realtime"):
         command = [sys.executable, "-m", f"benchmarks.{arguments[0]}", *arguments[1:]]
     else:
         command = [sys.executable, "-m", "benchmarks.measure", *arguments]
@@ -92,7 +90,7 @@ def _servers() -> Iterator[dict[str, str]]:
             serving("benchmarks.server") as plain,
             serving("benchmarks.server", "--certificate", str(own)) as tls,
             serving(
-                "together_emulator", "--port", "0", "--exit-with-stdin", python=_EMULATOR_PYTHON
+                "together_emulator", "--port", "0", "--exit-with-stdin", python=EMULATOR_PYTHON
             ) as emulator,
         ):
             yield {

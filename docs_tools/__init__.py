@@ -1,0 +1,1 @@
+"""What makes the documentation: its blocks are run, and its generated pages written."""
