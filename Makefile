@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test suite rehearse clients engines lint mutants generate check vendor contract-diff api-diff bench clean
+.PHONY: help demo test suite rehearse clients engines lint mutants generate check vendor contract-diff api-diff bench docs docs-serve docs-check dist clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1 \2/p' Makefile | awk '{ t = $$1; $$1 = ""; printf "  make %-14s%s\n", t, $$0 }'
@@ -64,6 +64,36 @@ api-diff: $(VENV)/.dev ## what breaks in facade since BASE; fails when CHANGELOG
 bench: $(VENV)/bench/.done ## what the client costs beside others; CHECK=1 fails on a missed bound, ONLY=name
 	$(VENV)/bench/bin/python -m benchmarks --only '$(ONLY)' $(if $(CHECK),--check)
 
+docs: $(VENV)/.docs ## build the documentation into docs/_build/site, and run its blocks
+	$(PY) -m docs_tools.build docs/_build
+	@echo 'The site is in docs/_build/site; `make docs-serve` shows it'
+
+docs-serve: docs ## build the documentation and show it at http://127.0.0.1:8000
+	$(PY) -m http.server --bind 127.0.0.1 --directory docs/_build/site 8000
+
+docs-check: $(VENV)/.dev ## go through the documentation in a browser, which is installed on Debian
+	@{ command -v chromium && command -v chromedriver; } >/dev/null || \
+		if [ -f /etc/debian_version ] && [ "$$(id -u)" = 0 ]; then \
+			apt-get update && apt-get install --yes --no-install-recommends chromium chromium-driver; \
+		else \
+			echo 'This needs Chromium and its driver, as `chromium` and `chromedriver` on the PATH.'; \
+			echo 'Debian: sudo apt-get install chromium chromium-driver'; \
+			echo 'Fedora: sudo dnf install chromium chromedriver'; \
+			echo 'macOS:  brew install --cask chromium chromedriver'; \
+			exit 1; \
+		fi
+	$(PY) -m pytest tests/docs
+
+TAG ?=
+
+# The wheel is built from the sdist, so that both are known to be whole.
+dist: $(VENV)/.dev ## build what is published into dist/; TAG=v0.1.0 holds it against that tag
+	RELEASE_TAG='$(TAG)' $(PY) -m pytest -q -p no:cacheprovider tests/test_release.py
+	rm -rf dist
+	$(PY) -m hatchling build --target sdist
+	$(PY) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+		--wheel-dir dist dist/*.tar.gz
+
 MODULE ?= facade/_rules/sse.py
 TESTS ?= tests/unit
 SAMPLE ?= 100
@@ -73,7 +103,7 @@ mutants: $(VENV)/.dev ## break MODULE in SAMPLE places, one after the other, and
 	$(PY) -m tests.mutants $(MODULE) --tests $(TESTS) --sample $(SAMPLE) --seed $(SEED)
 
 clean: ## remove the environment and everything that was built
-	rm -rf $(VENV) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis dist speech.wav
+	rm -rf $(VENV) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis dist docs/_build speech.wav
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -84,12 +114,37 @@ $(VENV)/.demo: pyproject.toml | $(PY)
 	$(PIP) -e '.[cli,emulator]'
 	@touch $@
 
+# Most of what comes along is never imported, and so need not be compiled.
+$(VENV)/.docs: pyproject.toml | $(PY)
+	$(PIP) --no-compile -e '.[docs]'
+	@touch $@
+
 # Together's and OpenAI's SDKs, which the emulator is tested with; their dependencies are not ours.
-$(VENV)/clients/.done: tests/emulator/clients/requirements.txt | $(PY)
+# Those of Node need Node, and the client that openapi-generator makes of the contract needs Java.
+CLIENTS := $(wildcard tests/emulator/clients/*.txt tests/emulator/clients/*.json)
+
+$(VENV)/clients/.done: $(CLIENTS) openapi.yaml | $(PY)
 	$(PYTHON) -m venv $(VENV)/clients
 	$(VENV)/clients/bin/python -m pip install --quiet --disable-pip-version-check \
 		-r tests/emulator/clients/requirements.txt
+	$(PYTHON) -m venv $(VENV)/clients/together1
+	$(VENV)/clients/together1/bin/python -m pip install --quiet --disable-pip-version-check \
+		--no-deps -r tests/emulator/clients/requirements-together1.txt
+	cp tests/emulator/clients/package*.json $(VENV)/clients
+	if command -v npm >/dev/null; then npm ci --silent --prefix $(VENV)/clients; \
+		else echo 'There is no npm here; what needs clients of Node will be skipped'; fi
+	if command -v java >/dev/null; then $(MAKE) $(VENV)/clients/generated; \
+		else echo 'There is no Java here; what needs the generated client will be skipped'; fi
 	@touch $@
+
+$(VENV)/clients/generated: tests/emulator/clients/requirements-generated.txt openapi.yaml
+	rm -rf $@
+	$(PYTHON) -m venv $@
+	$@/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	$@/bin/openapi-generator-cli generate -i openapi.yaml -g python --library asyncio \
+		--package-name together.generated -o $@/source >$@/generator.log
+	@$@/bin/python -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), \
+		"source.pth").write_text(str(pathlib.Path("$@/source").resolve()))'
 
 # Engines that batches run on. Ray has no wheel for every system, nor for every new Python.
 $(VENV)/engines/.done: tests/batch/engines.txt pyproject.toml | $(PY)
@@ -105,7 +160,7 @@ $(VENV)/engines/.done: tests/batch/engines.txt pyproject.toml | $(PY)
 $(VENV)/bench/.done: benchmarks/requirements.txt pyproject.toml | $(PY)
 	$(PYTHON) -m venv $(VENV)/bench
 	$(VENV)/bench/bin/python -m pip install --quiet --disable-pip-version-check \
-		-e '.[aiohttp,realtime]' -r benchmarks/requirements.txt
+		-e '.[aiohttp,book,realtime]' -r benchmarks/requirements.txt
 	$(PYTHON) -m venv $(VENV)/bench/emulator
 	$(VENV)/bench/emulator/bin/python -m pip install --quiet --disable-pip-version-check \
 		-e '.[emulator]'
@@ -127,4 +182,4 @@ ifneq ($(filter newest pre,$(VERSIONS)),)
 endif
 	$(PY) -m pip download --quiet --disable-pip-version-check --dest $(VENV)/wheelhouse \
 		'.[cli,emulator]' pytest $(LOWEST) $(PRE)
-	@touch $@ $(VENV)/.demo
+	@touch $@ $(VENV)/.demo $(VENV)/.docs

@@ -14,7 +14,7 @@ import soundfile  # type: ignore[import-untyped]
 import uvicorn
 from werkzeug.serving import make_server
 
-from tests.documents import blocks
+from docs_tools.blocks import DOCS, blocks
 from together_emulator import SpeechEmulator
 
 LONG = "One sentence. And another one. And a third, so that it takes a while. " * 5
@@ -61,10 +61,12 @@ def until(is_so: Callable[[], bool]) -> None:
 
 @pytest.fixture(params=["fastapi", "flask"])
 def site(request: pytest.FixtureRequest, together_environment: SpeechEmulator) -> Iterator[str]:
-    """The address of each of the applications in `docs/web.md`."""
-    (block,) = [block for block in blocks() if f"from {request.param} import" in block.text]
+    """The address of each of the applications in `docs/guides/streaming.md`."""
+    page = DOCS / "guides" / "streaming.md"
+    (program,) = [one.text for one in blocks(page) if f"from {request.param} import" in one.text]
     serve: Serve = {"fastapi": asgi, "flask": wsgi}[request.param]
-    names: dict[str, Any] = block.run()
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(program, names)  # noqa: S102 - our own
     with serve(names["app"]) as url:
         yield url
     if request.param == "flask":

@@ -45,7 +45,7 @@ def test_the_overlay_fits_and_each_action_is_needed() -> None:
     try:
         effects = apply(document, load_overlay(OVERLAY))
     except ContractError as error:
-        pytest.fail(f"{error}: see step 4 of docs/regenerating.md", pytrace=False)
+        pytest.fail(f"{error}: see step 4 of docs/maintaining/regenerating.md", pytrace=False)
     lines = [
         f"{effect.action.where} is redundant: upstream says the same now; remove it, then run"
         " `make generate`"
@@ -76,7 +76,7 @@ def test_the_overlay_says_where_each_addition_is_documented() -> None:
 def test_all_that_our_code_uses_is_generated() -> None:
     """Modules, functions, arguments, and the fields of a request."""
     gone = uses.lacks(ROOT, ROOT / "generated")
-    fail_with([f"{lack}: see step 3 of docs/regenerating.md" for lack in gone])
+    fail_with([f"{lack}: see step 3 of docs/maintaining/regenerating.md" for lack in gone])
 
 
 def test_no_field_that_our_code_sets_goes_unseen(tmp_path: Path) -> None:
@@ -130,16 +130,16 @@ def test_the_generated_package_imports_without_a_warning() -> None:
     "text",
     [
         *vendor.FILES.values(),
-        (ROOT / "docs" / "regenerating.md").read_text(encoding="utf-8"),
+        (ROOT / "docs" / "maintaining" / "regenerating.md").read_text(encoding="utf-8"),
     ],
-    ids=[*vendor.FILES, "docs/regenerating.md"],
+    ids=[*vendor.FILES, "docs/maintaining/regenerating.md"],
 )
 def test_each_file_of_the_facade_that_is_named_is_there(text: str) -> None:
     """In the tools' and the tests' table, and in the documentation."""
     fail_with(
         [
             f"{name} is no file: it has moved; name its new place in FILES of contract/vendor.py,"
-            " or in docs/regenerating.md"
+            " or in docs/maintaining/regenerating.md"
             for name in re.findall(r"\bfacade/[\w/]+\.py", text)
             if not (ROOT / name).is_file()
         ]
@@ -148,13 +148,13 @@ def test_each_file_of_the_facade_that_is_named_is_there(text: str) -> None:
 
 def test_each_test_that_the_documentation_names_is_there() -> None:
     """So that what it promises is what a maintainer sees."""
-    text = (ROOT / "docs" / "regenerating.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "maintaining" / "regenerating.md").read_text(encoding="utf-8")
     sources = "".join(
         path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")
     )
     fail_with(
         [
-            f"docs/regenerating.md names {name}, which is no test: name the one that it was"
+            f"docs/maintaining/regenerating.md names {name}, no test: name the one that it was"
             for name in re.findall(r"`(test_\w+)`", text)
             if f"def {name}(" not in sources
         ]

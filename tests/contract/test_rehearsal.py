@@ -76,7 +76,8 @@ class Day:
         self.redundant = 0
         for name in COPIED:
             if (ROOT / name).is_dir():
-                shutil.copytree(ROOT / name, self.root / name)
+                unbuilt = shutil.ignore_patterns("_build")
+                shutil.copytree(ROOT / name, self.root / name, ignore=unbuilt)
             else:
                 shutil.copyfile(ROOT / name, self.root / name)
 
