@@ -175,10 +175,12 @@ class _Watch:
         Raises:
             anyio.ClosedResourceError: It was closed here.
         """
+        if not self._is_on:
+            if self._socket.fileno() < 0:
+                raise anyio.ClosedResourceError
+            self._start()
         self._max_bytes = max_bytes
         self._waiter = self._loop.create_future()
-        if not self._is_on:
-            self._start()
         try:
             await self._waiter
         finally:

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -322,7 +323,7 @@ def come(moves: list[tuple[float, float]], start_s: float, end_s: float) -> floa
 
 
 def test_a_limit_that_moves_is_kept_in_every_window_of_the_log(emulator: SpeechEmulator) -> None:
-    """Four clients ask as fast as they can, and get nearly all there is and never more."""
+    """Four clients ask as fast as they can, and get all that the bucket holds and never more."""
     burst = 4
     over = threading.Event()
 
@@ -351,7 +352,6 @@ def test_a_limit_that_moves_is_kept_in_every_window_of_the_log(emulator: SpeechE
             over.set()
         for each in asking:
             each.result()
-    end_s = emulator.now_s
     most[0] = (start_s - 1, 20)
     moments = emulator.moments
     assert {moment.status for moment in moments} == {200, 429}
@@ -361,7 +361,12 @@ def test_a_limit_that_moves_is_kept_in_every_window_of_the_log(emulator: SpeechE
     for first, from_s in enumerate(taken):
         for count, until_s in enumerate(taken[first:], 1):
             assert count <= burst + come(most, from_s, until_s) + 1e-6
-    assert len(taken) >= 0.85 * come(least, start_s, end_s)
+    refused = [moment.at_s for moment in moments if moment.status == 429]
+    # It is empty whenever somebody is refused. Where nobody is for long, as on a busy machine, it
+    # may have run over.
+    spilt = sum(max(0.0, come(least, *gap) - (burst - 1)) for gap in pairwise(refused))
+    between = [at for at in taken if refused[0] < at <= refused[-1]]
+    assert len(between) >= come(least, refused[0], refused[-1]) - spilt - 2
 
 
 def test_moments_tell_of_thousands(emulator: SpeechEmulator) -> None:

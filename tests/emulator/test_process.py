@@ -129,8 +129,9 @@ def test_a_fault_that_waits_is_forgotten_by_reset(emulator: SpeechEmulator) -> N
             {"weather": "bad"},
             "fail_next(weather='bad'): there is no fault \"weather\"; only status, body, message, "
             "retry_after, reset, redirect, delay_headers, delay_audio, delay_chunks, cut, abort, "
-            "no_end_mark, malformed_event, bad_base64, error_event, at, sse, only_comments, "
-            "close, silence, stall, idle, frame, unnamed, done, no_ack, out_of_order, late_audio",
+            "short, mute, no_end_mark, malformed_event, bad_base64, error_event, at, sse, "
+            "only_comments, close, silence, stall, idle, frame, unnamed, done, no_ack, "
+            "out_of_order, late_audio",
         ),
         (
             {"at": 3},
