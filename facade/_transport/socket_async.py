@@ -40,7 +40,6 @@ class Socket(ByteStream):
         self._socket = connection
         self._has_waited = True
         self._is_awaited = False
-        self._is_drained = False
         self._watch: _Watch | None = None
 
     @property
@@ -67,7 +66,7 @@ class Socket(ByteStream):
             httpcore.ReadTimeout: Nothing has come in time.
             anyio.EndOfStream: Nothing more will come.
         """
-        if not self._has_waited and not self._is_drained:
+        if not self._has_waited:
             # Here nothing is lost by being cancelled, and others get their turn.
             await checkpoint()
         self._has_waited = False
@@ -124,19 +123,12 @@ class Socket(ByteStream):
         self._socket.close()
 
     def _received(self, max_bytes: int) -> bytes:
-        if self._watch is None:
-            return self._socket.recv(max_bytes)
-        data, self._watch.data = self._watch.data, None
-        if data is None:
-            if self._is_drained:
-                # What has come meanwhile is told at once, and mostly nothing has.
-                self._is_drained = False
-                raise BlockingIOError
-            data = self._socket.recv(max_bytes)
-        if isinstance(data, OSError):
-            raise data
-        self._is_drained = len(data) < max_bytes
-        return data
+        if self._watch is not None and self._watch.data is not None:
+            data, self._watch.data = self._watch.data, None
+            if isinstance(data, OSError):
+                raise data
+            return data
+        return self._socket.recv(max_bytes)
 
     async def _readable(self, max_bytes: int) -> None:
         if self._watch is None:
@@ -175,12 +167,10 @@ class _Watch:
         Raises:
             anyio.ClosedResourceError: It was closed here.
         """
-        if not self._is_on:
-            if self._socket.fileno() < 0:
-                raise anyio.ClosedResourceError
-            self._start()
         self._max_bytes = max_bytes
         self._waiter = self._loop.create_future()
+        if not self._is_on:
+            self._start()
         try:
             await self._waiter
         finally:
