@@ -137,9 +137,15 @@ class AsyncTurn:
     async def begin(self) -> "AsyncTurn":
         """Find a connection for it, and let its text come."""
         await self._connections.open(self)
-        if self._source is not None and not self.utterance.is_over:
+        source = self._source
+        if source is None or self.utterance.is_over:
+            return self
+        if isinstance(source, list | tuple) and len(source) <= _MAX_UNSENT:
+            # All of it is at hand, and none of it is waited for.
+            await self._feed(source)
+        else:
             self._stop_source = self._connections.background.start(
-                self._feed, self._source, is_awaited=False
+                self._feed, source, is_awaited=False
             )
         return self
 
