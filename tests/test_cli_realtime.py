@@ -359,7 +359,7 @@ def test_ctrl_c_ends_all_with_the_status_of_other_programs(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ctrl_c_on_a_terminal_meets_the_emulator_too(tmp_path: Path) -> None:
+def test_ctrl_c_on_a_terminal_spares_the_emulator(tmp_path: Path) -> None:
     with running("--local", "-o", "-") as process:
         write(process, FOX)
         read(process, 48000)

@@ -180,7 +180,15 @@ def _emulator() -> Iterator[str]:
     # -P: a folder in the current directory that happens to have its name is not meant.
     command = [sys.executable, "-P", "-m", "together_emulator", "--port", "0", "--exit-with-stdin"]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:  # noqa: S603
+    with subprocess.Popen(  # noqa: S603
+        command,
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        # Ctrl-C on a terminal is for the command: who speaks must not be gone before it has heard.
+        start_new_session=True,
+    ) as process:
         stdin, stdout, stderr = process.stdin, process.stdout, process.stderr
         assert stdin is not None  # noqa: S101 - all three are pipes
         assert stdout is not None  # noqa: S101
