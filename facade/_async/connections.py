@@ -725,8 +725,8 @@ class AsyncConnections:
             connection.work.notify()
             connection.room.notify()
             return
-        if connection.core.failure is None:
-            connection.failure = why
+        # What the service said says more than that the connection is gone.
+        connection.failure = "" if connection.core.failure else why
         lost = connection.core.connection_lost(why, time.monotonic(), cause=cause)
         turns = dict(connection.turns)
         connection.tell(lost.failed)

@@ -21,12 +21,14 @@ from facade._cli.shared import (
     DEFAULT_MODEL,
     DEFAULT_VOICE,
     HOW_TO_TYPE,
+    AtOnce,
     BitRate,
     EncodingName,
     Format,
     Language,
     Local,
     Model,
+    PerMinute,
     Pronounce,
     SampleRate,
     VoiceName,
@@ -82,14 +84,8 @@ def batch(
     bit_rate: BitRate = None,
     language: Language = None,
     pronounce: Pronounce = None,
-    at_once: Annotated[
-        int | None,
-        typer.Option(help="How many requests may be under way, where you know your limit."),
-    ] = None,
-    per_minute: Annotated[
-        float | None,
-        typer.Option(help="How many may begin in a minute, where you know your limit."),
-    ] = None,
+    at_once: AtOnce = None,
+    per_minute: PerMinute = None,
     max_usd: Annotated[
         float | None, typer.Option(help="Begin nothing, and send nothing, that costs more.")
     ] = None,

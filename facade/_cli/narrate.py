@@ -29,9 +29,11 @@ from facade._cli.progress import Shown, Speed, clock, dollars, live
 from facade._cli.shared import (
     DEFAULT_MODEL,
     HOW_TO_TYPE,
+    AtOnce,
     Language,
     Local,
     Model,
+    PerMinute,
     Pronounce,
     SampleRate,
     VoiceName,
@@ -143,14 +145,8 @@ def narrate(
     sample_rate: SampleRate = None,
     language: Language = None,
     pronounce: Pronounce = None,
-    at_once: Annotated[
-        int | None,
-        typer.Option(help="How many requests may be under way, where you know your limit."),
-    ] = None,
-    per_minute: Annotated[
-        float | None,
-        typer.Option(help="How many may begin in a minute, where you know your limit."),
-    ] = None,
+    at_once: AtOnce = None,
+    per_minute: PerMinute = None,
     max_usd: Annotated[
         float | None, typer.Option(help="Send nothing where what is missing costs more.")
     ] = None,

@@ -75,6 +75,14 @@ BitRate = Annotated[int | None, typer.Option(help="Of MP3, in bit/s.")]
 
 Language = Annotated[str | None, typer.Option(help="Of the text: 'en', 'zh-hk', ...")]
 
+AtOnce = Annotated[
+    int | None,
+    typer.Option(help="How many requests may be under way, where you know your limit."),
+]
+PerMinute = Annotated[
+    float | None,
+    typer.Option(help="How many may begin in a minute, where you know your limit."),
+]
 Pronounce = Annotated[
     list[str] | None,
     typer.Option(metavar="WORD=SAID", help="Say SAID in place of WORD; may be repeated."),
