@@ -29,10 +29,8 @@ from typer.core import TyperGroup
 
 from facade import (
     AudioFormat,
-    RealtimeSession,
     RealtimeSpeech,
     SpeechAudio,
-    SpeechClient,
     SpeechError,
     SpeechStream,
     Voice,
@@ -268,7 +266,7 @@ def realtime(
             "pronunciation_dict": dict(map(pair, pronounce)) if pronounce else None,
         }
         with new_client(local=local) as client, ExitStack() as stack:
-            session = _session(client, voice=speaker(voice, model), model=model, **options)
+            session = client.realtime(voice=speaker(voice, model), model=model, **options)
             # Nothing has been sent yet: what cannot be played is not paid for either.
             player = _player(sound, session.format) if sound else None
             stack.enter_context(session)
@@ -432,13 +430,6 @@ def _live_line(line: Callable[[], str]) -> Iterator[None]:
         redirect_stderr=False,
     ):
         yield
-
-
-def _session(client: SpeechClient, **options: Any) -> RealtimeSession:
-    try:
-        return client.realtime(**options)
-    except ImportError as error:
-        raise SpeechError(f"{error}, or '.[realtime]' in the checkout") from error
 
 
 @contextmanager

@@ -75,6 +75,19 @@ def length_s(name: str) -> float:
         return float(file.getnframes() / file.getframerate())
 
 
+def test_without_its_libraries_it_says_what_to_install(
+    together_environment: SpeechEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sentencex", None)
+    assert narrate("book.md", "-o", "book.wav") == (
+        1,
+        "",
+        "error: a narration needs the package 'sentencex'; pip install "
+        "'together-speech[book]', or '.[book]' in the checkout\n",
+    )
+    assert together_environment.requests == []
+
+
 def test_a_book_becomes_a_file(together_environment: SpeechEmulator) -> None:
     status, told, error = narrate("book.md", "-o", "book.wav", "--subtitles", "book.vtt")
     assert status == 0, error

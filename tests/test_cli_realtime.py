@@ -15,7 +15,7 @@ from typing import ClassVar, Self
 import pytest
 from typer.testing import CliRunner, Result
 
-from facade import SpeechClient, cli
+from facade import RealtimeSession, SpeechClient
 from facade.cli import app
 from tests.test_cli import on_a_terminal
 from together_emulator import SpeechEmulator
@@ -313,10 +313,12 @@ def test_ctrl_c_says_what_the_listener_heard(player: type[Player]) -> None:
 
 @pytest.mark.usefixtures("together_environment")
 def test_an_estimate_is_called_so(player: type[Player], monkeypatch: pytest.MonkeyPatch) -> None:
-    def untimed(client: SpeechClient, **options: str) -> object:
-        return client.realtime(voice="af_heart", alignment="none")
+    realtime = SpeechClient.realtime
 
-    monkeypatch.setattr(cli, "_session", untimed)
+    def untimed(client: SpeechClient, **_: object) -> RealtimeSession:
+        return realtime(client, voice="af_heart", alignment="none")
+
+    monkeypatch.setattr(SpeechClient, "realtime", untimed)
     player.interrupted_at = 15
     result = run("--play")
     assert result.exit_code == 130
