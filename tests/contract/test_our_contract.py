@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from contract import generate, uses, vendor
-from contract.compose import BASE_URL, ROOT, rebase
-from contract.document import ContractError, load_openapi, load_yaml
+from contract.compose import BASE_URL, OPERATIONS, ROOT, rebase
+from contract.document import ContractError, find_operation, load_openapi, load_yaml
 from contract.overlay import apply, load_overlay
+from docs_tools.blocks import blocks
 from tests.contract.test_facade_coverage import REACHED
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 OVERLAY = ROOT / "contract" / "overlay.yaml"
+SAMPLES = ROOT / "docs" / "coming-from" / "together-sdk.md"
 
 
 def fail_with(lines: list[str]) -> None:
@@ -108,6 +110,22 @@ def test_the_paths_stand_below_the_server() -> None:
             f" {vendor.FILES['config']}",
             pytrace=False,
         )
+
+
+def test_the_page_of_samples_has_each_as_it_stands() -> None:
+    """Readers look for the one that they know, and find the same with this client below it."""
+    document = load_openapi(ROOT / "openapi.yaml")
+    path, method = find_operation(document, OPERATIONS[0])
+    samples = document["paths"][path][method].get("x-codeSamples", ())
+    shown = {block.text.strip() for block in blocks(SAMPLES)}
+    fail_with(
+        [
+            f"the contract's sample {sample['label']!r} is not in {SAMPLES.relative_to(ROOT)}: put"
+            " it there in place of the old one, and see that the example below it does the same"
+            for sample in samples
+            if sample["source"].strip() not in shown
+        ]
+    )
 
 
 def test_the_generated_package_imports_without_a_warning() -> None:

@@ -31,8 +31,8 @@ from tests.contract.reading import Contract
 
 # What the tools read and write, and what is tested.
 COPIED = (
-    "CHANGELOG.md", "Makefile", "README.md", "benchmarks", "contract", "docs", "facade",
-    "generated", "generator-config.yaml", "openapi.yaml", "pyproject.toml", "tests",
+    "CHANGELOG.md", "Makefile", "README.md", "benchmarks", "contract", "docs", "docs_tools",
+    "facade", "generated", "generator-config.yaml", "openapi.yaml", "pyproject.toml", "tests",
     "together_emulator",
 )  # fmt: skip
 
@@ -421,6 +421,10 @@ def other_words(document: CommentedMap) -> None:
     operation(document)["description"] = "Speaks a text in other words."
 
 
+def another_sample(document: CommentedMap) -> None:
+    operation(document)["x-codeSamples"] = [CommentedMap(lang="Go", label="Go", source="main()")]
+
+
 def new_response_property(document: CommentedMap) -> None:
     error = Contract(document).resolved(responses(document)["400"])["content"]["application/json"]
     schema = Contract(document).resolved(error["schema"])
@@ -489,6 +493,14 @@ VALUES, OPTION = listed(TODAY), optional(TODAY)
 
 PROMISES = [
     Promise(other_words, "DOCS", {}, ("DOCS: read what is worded differently",)),
+    Promise(
+        another_sample,
+        "DOCS",
+        {
+            "test_our_contract.py::test_the_page_of_samples_has_each_as_it_stands":
+                "the contract's sample 'Go' is not in docs/coming-from/together-sdk.md: put it",
+        },
+    ),
     Promise(new_response_property, "ADDITIVE", {}, (f"a new property; see {FILES['failures']}",)),
     Promise(new_known_status, "ADDITIVE", {}, ("a new status",)),
     Promise(
