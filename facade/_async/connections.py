@@ -97,6 +97,9 @@ class AsyncTurn:
         self._source_error: BaseException | None = None
         self._stop_source: Callable[[], None] = _nothing
         self._counted = 0
+        if isinstance(text, list | tuple) and all(isinstance(token, str) for token in text):
+            # All of it is at hand.
+            text = "".join(text)
         if isinstance(text, str):
             check_token(text)
             self.utterance.add_text(text)
@@ -112,15 +115,16 @@ class AsyncTurn:
     def append(self, token: str) -> None:
         """Take in more of the text."""
         utterance = self.utterance
-        check_token(token)
         with self._mutex:
             if utterance.has_all_text and utterance.ending not in ("interrupted", "failed"):
                 raise SpeechError("the text of this turn is whole; speak() begins another")
             if self.connection is not None:
                 self.connection.core.append(utterance, token, time.monotonic())
                 self.connection.wake()
-            elif not utterance.is_over:
-                utterance.add_text(token)
+            else:
+                check_token(token)
+                if not utterance.is_over:
+                    utterance.add_text(token)
 
     def commit(self) -> None:
         """Say that the text is whole."""
@@ -137,15 +141,9 @@ class AsyncTurn:
     async def begin(self) -> "AsyncTurn":
         """Find a connection for it, and let its text come."""
         await self._connections.open(self)
-        source = self._source
-        if source is None or self.utterance.is_over:
-            return self
-        if isinstance(source, list | tuple) and len(source) <= _MAX_UNSENT:
-            # All of it is at hand, and none of it is waited for.
-            await self._feed(source)
-        else:
+        if self._source is not None and not self.utterance.is_over:
             self._stop_source = self._connections.background.start(
-                self._feed, source, is_awaited=False
+                self._feed, self._source, is_awaited=False
             )
         return self
 
@@ -364,8 +362,10 @@ class AsyncConnection:
         Args:
             soonest: Before this time, nothing is due that it does not know of.
         """
-        is_unsent = self.core.unsent or self.websocket.is_unsent
-        if is_unsent or (soonest < self.wake_at and _next_tick(self) < self.wake_at):
+        if self.core.unsent or self.websocket.is_unsent:
+            self.work.notify()
+        elif soonest < self.wake_at and (due_at := _next_tick(self)) < self.wake_at:
+            self.wake_at = due_at
             self.work.notify()
 
     def tell(self, utterances: "Sequence[Utterance]") -> None:
@@ -470,7 +470,6 @@ class AsyncConnections:
         """Return whether a turn has begun, or need not; else a new connection is wanted."""
         with self.mutex:
             while True:
-                self._check_open()
                 self._end_lost()
                 if turn.utterance.is_over:
                     return True
@@ -489,6 +488,7 @@ class AsyncConnections:
                         transient=False,
                     )
                 await self.ended.wait(until)
+                self._check_open()
 
     def _attach(self, turn: AsyncTurn, connection: AsyncConnection, now: float) -> None:
         connection.core.adopt(turn.utterance, now)
@@ -691,7 +691,7 @@ class AsyncConnections:
     async def _outgoing(self, connection: AsyncConnection) -> bytes:
         """Do what is due, and give what is to be sent."""
         core, websocket, now = connection.core, connection.websocket, time.monotonic()
-        if not connection.is_over and now >= _next_tick(connection):
+        if not connection.is_over and now >= connection.wake_at and now >= _next_tick(connection):
             if not connection.is_paused and connection.duplex.has_news:
                 # What has come in time is not late.
                 await connection.taken.wait(now + _ARRIVED_S)

@@ -213,8 +213,11 @@ class Session:
             return None if may_speak else now
         if len(self._contexts) + len(self._resting) < self._limits.contexts:
             return now
+        clock = self._clock(now)
+        if any(rest.free_at <= clock for rest in self._resting.values()):
+            return now
         free_at = min((rest.free_at for rest in self._resting.values()), default=None)
-        return None if free_at is None else max(now, self._real(free_at))
+        return None if free_at is None else self._real(free_at)
 
     def open(self, now: float, settings: RealtimeSettings | None = None) -> Utterance:
         """Open an utterance, when `free_at` says that it can be.
@@ -556,17 +559,13 @@ class Session:
 
     def _is_old(self, context: _Context, item_id: object) -> bool:
         """Whether an item is of the utterance that had this id before."""
-        if item_id is None or self._repeats_items:
+        if item_id is None or self._repeats_items or item_id not in context.before.items:
             return False
         others = [other.utterance.items for other in self._contexts.values()]
         rests = [rest.items for rest in self._resting.values()]
-        is_here = item_id in context.before.items
-        if any(item_id in items for items in (*others, *rests)) or (
-            is_here and not context.before.is_doubtful
-        ):
-            self._repeats_items = True
-            return False
-        return is_here
+        is_elsewhere = any(item_id in items for items in (*others, *rests))
+        self._repeats_items = is_elsewhere or not context.before.is_doubtful
+        return not self._repeats_items
 
     def _take_failure(self, fields: "_Fields", data: bytes, now: float) -> list[Utterance]:
         if not self.is_ready:

@@ -36,8 +36,8 @@ class TextGatherer:
             return
         # A word is complete when something that parts words follows it.
         end = len(self._held)
-        while end and not self._held[end - 1].isspace():
-            end -= 1
+        if not self._held[-1].isspace():
+            end -= len(self._held.rsplit(maxsplit=1)[-1])
         complete, rest = self._held[:end], self._held[end:]
         if complete and not complete.isspace():
             self._held = rest

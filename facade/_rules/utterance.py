@@ -162,9 +162,11 @@ class Utterance(Struct, eq=False):
             base_s = item.start_s if item else self.audio_s
             if not before_s - _ROUNDING_S <= base_s + timings[0].start_s <= before_s + _GAP_S:
                 base_s = before_s
-        self.words += [
-            WordTiming(said.word, base_s + said.start_s, base_s + said.end_s) for said in timings
-        ]
+        if base_s:
+            timings = [
+                WordTiming(it.word, base_s + it.start_s, base_s + it.end_s) for it in timings
+            ]
+        self.words += timings
 
     def add_done(self, item_id: object) -> None:
         """Take in that an item is done, or all of them, where it is not said which."""
