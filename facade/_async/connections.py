@@ -362,10 +362,8 @@ class AsyncConnection:
         Args:
             soonest: Before this time, nothing is due that it does not know of.
         """
-        if self.core.unsent or self.websocket.is_unsent:
-            self.work.notify()
-        elif soonest < self.wake_at and (due_at := _next_tick(self)) < self.wake_at:
-            self.wake_at = due_at
+        is_unsent = self.core.unsent or self.websocket.is_unsent
+        if is_unsent or (soonest < self.wake_at and _next_tick(self) < self.wake_at):
             self.work.notify()
 
     def tell(self, utterances: "Sequence[Utterance]") -> None:
@@ -488,7 +486,6 @@ class AsyncConnections:
                         transient=False,
                     )
                 await self.ended.wait(until)
-                self._check_open()
 
     def _attach(self, turn: AsyncTurn, connection: AsyncConnection, now: float) -> None:
         connection.core.adopt(turn.utterance, now)
