@@ -21,6 +21,8 @@ import httpcore
 from anyio.abc import ByteStream, SocketAttribute
 from anyio.lowlevel import checkpoint
 
+from facade._transport.waiting_async import TURN_S
+
 # What is read at once.
 _PIECE = 64 * 1024
 # RFC 8305, section 8: how long an address is tried before the next one is tried too.
@@ -39,6 +41,7 @@ class Socket(ByteStream):
         self.receive_until = self.send_until = math.inf
         self._socket = connection
         self._has_waited = True
+        self._turn_until = 0.0
         self._is_awaited = False
         self._watch: _Watch | None = None
 
@@ -52,7 +55,7 @@ class Socket(ByteStream):
         except BlockingIOError:
             return False
         except OSError:
-            pass
+            await checkpoint()
         return True
 
     @property
@@ -66,9 +69,10 @@ class Socket(ByteStream):
             httpcore.ReadTimeout: Nothing has come in time.
             anyio.EndOfStream: Nothing more will come.
         """
-        if not self._has_waited:
+        if not self._has_waited and time.monotonic() >= self._turn_until:
             # Here nothing is lost by being cancelled, and others get their turn.
             await checkpoint()
+            self._turn_until = time.monotonic() + TURN_S
         self._has_waited = False
         while True:
             try:

@@ -41,7 +41,7 @@ Tokens: TypeAlias = Many[str]
 ITERABLE = (Iterable, AsyncIterable)
 
 # After so long others get their turn.
-_TURN_S = 0.001
+TURN_S = 0.001
 
 
 # By functions: a synchronous application need not wait until anyio has loaded what it names.
@@ -246,14 +246,14 @@ def iterate(many: Many[_T]) -> AsyncIterator[_T]:
 
 
 async def _each(many: Iterable[_T]) -> AsyncIterator[_T]:
-    until = time.monotonic() + _TURN_S
+    until = time.monotonic() + TURN_S
     try:
         for one in many:
             yield one
             # What is at hand goes out together.
             if time.monotonic() >= until:
                 await checkpoint()
-                until = time.monotonic() + _TURN_S
+                until = time.monotonic() + TURN_S
     finally:
         if isinstance(many, Generator):
             many.close()
