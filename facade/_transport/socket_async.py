@@ -55,7 +55,7 @@ class Socket(ByteStream):
         except BlockingIOError:
             return False
         except OSError:
-            await checkpoint()
+            pass
         return True
 
     @property
