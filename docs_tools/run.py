@@ -203,11 +203,12 @@ class _Reader:
             target = name.partition("/")[0]
             raise NotRunError("skipped", f"needs other people's programs: run `make {target}`")
         if name:
-            # Neither the strictness of ours, nor what measures our coverage.
+            # Without the strictness of ours, our stand-ins, and what measures our coverage.
+            ours = ("PYTHONWARNINGS", "PYTHONPATH")
             environment = {
                 key: value
                 for key, value in environment.items()
-                if key != "PYTHONWARNINGS" and "COVERAGE" not in key
+                if key not in ours and "COVERAGE" not in key
             }
         if re.search(r"^(?:async )?def test_", block.text, re.MULTILINE):
             return self._pytest(block, python, environment)

@@ -1,7 +1,8 @@
-"""A table of Kokoro's voices, each with a player of the file that a block of the page wrote."""
+"""Tables of the models, and of Kokoro's voices with players of the files that the page wrote."""
 
 from facade import Voice
 from facade._rules.catalogue import models
+from facade._rules.pricing import price_of
 
 _LANGUAGES = {
     "en-us": "English (US)",
@@ -29,6 +30,17 @@ def voices() -> str:
             f"| `{voice.id}` | {_LANGUAGES[voice.language or '']} | {voice.gender} "
             f"| {voice.grade or 'none'} | {player} |"
         )
+    return "\n".join(rows)
+
+
+def model_table() -> str:
+    """Write the table of the models."""
+    rows = ["| model | voices that are known | dollars for a million characters |", "|---|---|---|"]
+    for name, model in models().items():
+        price = price_of(name)
+        told = f"{price.usd_per_million}, as of {price.as_of}" if price else "not known"
+        count = f"{len(model.voices)}, all of them" if model.has_all_voices else len(model.voices)
+        rows.append(f"| `{name}` | {count} | {told} |")
     return "\n".join(rows)
 
 

@@ -7,6 +7,7 @@ import datetime
 import os
 import re
 import tomllib
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -116,7 +117,7 @@ def test_the_badges_are_true() -> None:
     assert [said for said, _ in badges] == [
         python,
         "types: mypy strict",
-        "coverage: 100 % of branches",
+        "coverage of the client: 100 % of branches",
         "licence: MIT",
     ]
     for said, address in badges:
@@ -129,6 +130,17 @@ def test_the_badges_are_true() -> None:
     assert tools["coverage"]["run"]["branch"]
     assert tools["coverage"]["report"]["fail_under"] == 100
     assert PROJECT["project"]["license"] == "MIT"
+
+
+def test_each_package_has_one_lower_bound() -> None:
+    """Of two, the lowest versions could not be installed together."""
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    bounds: dict[str, set[str]] = {}
+    for needed in (*PROJECT["project"]["dependencies"], *chain.from_iterable(extras)):
+        if found := re.match(r"([\w.-]+)>=([\d.]+)", needed):
+            bounds.setdefault(found[1], set()).add(found[2])
+    assert bounds
+    assert [name for name, lowest in bounds.items() if len(lowest) > 1] == []
 
 
 def test_the_readme_leads_nowhere_that_is_not_there() -> None:
