@@ -16,7 +16,7 @@ from tests.docs.conftest import Build
 ANCHORS = DOCS / "reference" / "anchors.txt"
 # Whom a page may lead to: those whose service, software or rules it is about.
 OUTSIDE = re.compile(
-    r"https://(?:(?:docs|www|api)\.together\.ai|github\.com|[\w-]+\.readthedocs\.io)(?:/|$)"
+    r"https://(?:(?:docs|www|api)\.together\.ai|github\.com|semver\.org|[\w-]+\.readthedocs\.io)(?:/|$)"
 )
 
 
