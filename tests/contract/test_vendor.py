@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import runpy
 import shutil
@@ -86,7 +87,9 @@ def make(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         # make takes no path with spaces for a target, and this one may have some.
         environment.symlink_to(sys.prefix)
     command = ["make", "--no-print-directory", "--old-file", ".venv/.dev", *arguments]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True)
+    # What the make that runs the tests was told is for its own tree.
+    told = {**os.environ, "MAKEFLAGS": ""}
+    return subprocess.run(command, cwd=root, env=told, capture_output=True, text=True)
 
 
 def contract_diff(root: Path, **variables: str) -> subprocess.CompletedProcess[str]:

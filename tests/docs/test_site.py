@@ -97,8 +97,9 @@ def test_an_anchor_of_the_reference_stays(build: Build, pages: dict[str, _Page])
 
 def names(build: Build) -> set[str]:
     """The public names that other projects can link to."""
-    inventory = InventoryFile.loads((build.site / "objects.inv").read_bytes(), uri="")
-    found = {name for kind, names in inventory.data.items() if kind[:3] == "py:" for name in names}
+    with (build.site / "objects.inv").open("rb") as file:
+        inventory = InventoryFile.load(file, "", urljoin)
+    found = {name for kind, names in inventory.items() if kind[:3] == "py:" for name in names}
     public = {
         f"{package.__name__}.{name}"
         for package in (facade, together_emulator)

@@ -54,13 +54,13 @@ def run(together_emulator: SpeechEmulator, tmp_path: Path) -> Run:
     """Run a sample against a fault, with another voice where one is named."""
 
     def run(name: str, voice: str = "laidback woman", **fault: Any) -> Seen:
+        text = _sample(name).replace("laidback woman", voice)
+        command = _command(name, text, tmp_path, together_emulator)
         if fault:
             together_emulator.fail_next(10, **fault)
         (tmp_path / "audio.wav").write_bytes(OLD)
         done = subprocess.run(
-            _command(
-                name, _sample(name).replace("laidback woman", voice), tmp_path, together_emulator
-            ),
+            command,
             cwd=tmp_path,
             env={
                 "PATH": os.environ["PATH"],
