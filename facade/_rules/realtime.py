@@ -216,6 +216,9 @@ class Session:
         clock = self._clock(now)
         if any(rest.free_at <= clock for rest in self._resting.values()):
             return now
+        if self._paused_at is not None:
+            # Meanwhile no id gets free.
+            return None
         free_at = min((rest.free_at for rest in self._resting.values()), default=None)
         return None if free_at is None else self._real(free_at)
 
@@ -349,6 +352,13 @@ class Session:
         if audio is not msgspec.UNSET:
             return self._take_audio(fields, audio, now)
         return self._take(fields, data, now)
+
+    def note_arrival(self, now: float) -> None:
+        """Take note that a frame has come in part: no utterance that has audio is at its end."""
+        for context in self._speaking.values():
+            if context.utterance.audio_bytes:
+                context.last_sign_at = self._clock(now)
+                context.due_at = None
 
     def unreadable(self, how: str, now: float) -> list[Utterance]:
         """Say that something came that is no event, and that the connection ends with it.
@@ -490,7 +500,8 @@ class Session:
                 self._take_late(context, kind, now)
             if not isinstance(context, _Context) or not context.is_sent:
                 return []
-            if context.before.is_doubtful and fields.item_id in context.before.items:
+            is_new = fields.item_id in context.utterance.items
+            if context.before.is_doubtful and not is_new and self._is_old(context, fields.item_id):
                 return []
             context.last_sign_at = self._clock(now)
             return self._take_sign(context, fields, data, now)

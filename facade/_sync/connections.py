@@ -21,7 +21,7 @@ from facade._rules.realtime_settings import RealtimeLimits, RealtimeSettings
 from facade._rules.request import SpeechRequest, check_token
 from facade._rules.words import WordTiming
 from facade._sync.reader import Reader
-from facade._transport.call import logger
+from facade._transport.call import Call, logger
 from facade._transport.config import Config
 from facade._transport.waiting_sync import (
     ITERABLE,
@@ -65,6 +65,8 @@ _WORTH_REPLACING_S = 5.0
 
 # As in the pool of the transport.
 _RACE_S = 1.0
+# With what a service ends an idle connection: by closing, going away, saying nothing, restarting.
+_IDLE_CODES = (1000, 1001, 1006, 1012)
 
 _CLOSED = "the session was closed"
 
@@ -409,6 +411,8 @@ class Connections:
         self._all: list[Connection] = []
         # Also those that are not in use yet, or no more.
         self._served: set[Connection] = set()
+        # Calls that ask for a connection.
+        self._handshakes: set[Call] = set()
         # Those whose connection was lost, and who wait for another.
         self._moved: set[Turn] = set()
         self._failure: SpeechError | None = None
@@ -551,6 +555,7 @@ class Connections:
             try:
                 self._with_exchange(self._connected)
             except SpeechError as error:
+                self._check_open()
                 self._failure = _another(error)
                 raise
 
@@ -560,8 +565,13 @@ class Connections:
         from facade._transport.websocket import WebSocket
 
         websocket = WebSocket()
-        duplex = exchange.upgrade(PATH, self._settings.query, websocket.headers)
         call = exchange.call
+        self._handshakes.add(call)
+        try:
+            self._check_open()
+            duplex = exchange.upgrade(PATH, self._settings.query, websocket.headers)
+        finally:
+            self._handshakes.discard(call)
         try:
             websocket.accept(call.headers.items(), time.monotonic())
         except ValueError as error:
@@ -575,7 +585,8 @@ class Connections:
             headers={name: value for name, value in headers.items() if value},
         )
         connection = Connection(exchange, duplex, core, websocket, self.mutex)
-        until = time.monotonic() + min(call.left_s(), self._config.timeouts.connect_s)
+        call.wait_for("connect_s", self._config.timeouts.connect_s)
+        until = time.monotonic() + call.left_s()
         with self.mutex:
             self._check_open()
             self._served.add(connection)
@@ -642,6 +653,8 @@ class Connections:
             connection.tell(core.receive(message, now))
         if connection.websocket.failure:
             connection.tell(core.unreadable(connection.websocket.failure, now))
+        if connection.websocket.is_arriving:
+            core.note_arrival(now)
         connection.taken.notify()
         connection.wake(now + self.limits.soonest_s)
 
@@ -689,6 +702,11 @@ class Connections:
     def _outgoing(self, connection: Connection) -> bytes:
         """Do what is due, and give what is to be sent."""
         core, websocket, now = connection.core, connection.websocket, time.monotonic()
+        self._end_lost()
+        if now > connection.wake_at + _ARRIVED_S and not connection.is_paused:
+            # This process stood still, and what has come meanwhile is not late.
+            core.pause(connection.wake_at)
+            core.resume(now + _ARRIVED_S)
         if not connection.is_over and now >= connection.wake_at and now >= _next_tick(connection):
             if not connection.is_paused and connection.duplex.has_news:
                 # What has come in time is not late.
@@ -762,7 +780,8 @@ class Connections:
             return turn.attempts < max(retry.attempts, 2)
         if turn.attempts == 1 and connection is not None:
             age_s = time.monotonic() - turn.began_at
-            if age_s < _RACE_S and connection.messages == turn.messages_before:
+            is_silent = connection.messages == turn.messages_before
+            if age_s < _RACE_S and is_silent and connection.websocket.end[0] in _IDLE_CODES:
                 return True
         return retry.decide(error, attempt=turn.attempts, left_s=inf) is not False
 
@@ -787,6 +806,8 @@ class Connections:
         """End all turns, and see that all connections end."""
         with self.mutex:
             self.is_closed = True
+            for call in tuple(self._handshakes):
+                call.abort()
             for connection in tuple(self._served):
                 for turn in tuple(connection.turns.values()):
                     turn.fail(SpeechError(_CLOSED))

@@ -20,7 +20,8 @@ from facade.voices import Voice, VoiceMix
 class RealtimeSession:
     """A realtime session: one connection, and many turns spoken over it.
 
-    Use it in a `with` block, which connects, and closes at its end; both belong in one task.
+    Use it in a `with` block, which connects, and closes at its end. Of an asynchronous
+    client both belong in one task, and in one cancel scope: `Timeouts` limit the connecting.
     Several turns may speak at once, up to the service's 100 (text-to-speech guide); a further one
     waits for one of them to end. A connection that is lost, or silent, is replaced.
     """
@@ -70,7 +71,9 @@ class RealtimeSession:
             The speech. Iterating over it raises what the source of the text raises, and
             `StreamInterruptedError` where the connection is lost, `APIError` where the service
             fails, `APITimeoutError` where it is late, `MalformedStreamError` where it cannot be
-            understood. The audio before that has been handed over.
+            understood, `EmptyAudioError` where no audio came, and `SpeechError` where the session
+            is closed or too much audio of other turns waits. The audio before that has been handed
+            over.
 
         Raises:
             InvalidRequestError: An argument is wrong, or the model would ignore it.
@@ -118,8 +121,9 @@ class RealtimeSpeech(SpeechStream):
 
     Use it in a `with` block, which begins the turn; leaving it ends the turn, as `interrupt`
     does. Iterate over it, or `save` it, or `read` it whole, or take it as `wav`: one of the four,
-    once. Threads may share it: one may give text, another take audio, and a third interrupt. To
-    wait for samples may be given up, as by `asyncio.wait_for`, and begun again: none are lost.
+    once. Threads may share it, or, where the client is asynchronous, the tasks of its event loop:
+    one may give text, another take audio, and a third interrupt. To wait for samples may be given
+    up, as by `asyncio.wait_for`, and begun again: none are lost.
     """
 
     _origin = "speak"
@@ -156,6 +160,9 @@ class RealtimeSpeech(SpeechStream):
     def append(self, token: str) -> None:
         """Give more of the text; it goes out word by word, or after 30 ms.
 
+        Args:
+            token: A piece of the text. After an interruption or a failure it means nothing.
+
         Raises:
             InvalidRequestError: It is no string, or has what cannot be sent.
             SpeechError: The text is whole already.
@@ -171,6 +178,12 @@ class RealtimeSpeech(SpeechStream):
 
         Args:
             played_s: As for `interrupt`.
+
+        Returns:
+            What `interrupt` returns.
+
+        Raises:
+            InvalidRequestError: `played_s` is no such number.
         """
         return self._turn.heard(_seconds(played_s))
 

@@ -104,7 +104,8 @@ def translate(
 def out_of_time(call: Call, config: Config) -> APITimeoutError:
     """Return the exception for a call whose time is over."""
     limit = call.limit
-    awaited = {"total_s": "whole answer", "first_audio_s": "audio"}.get(limit, "further audio")
+    answers = {"total_s": "whole answer", "first_audio_s": "audio", "connect_s": "answer"}
+    awaited = answers.get(limit, "further audio")
     return APITimeoutError(
         f"no {awaited} from {config.address} within {limit}={getattr(call.timeouts, limit):g} s"
         + _so_far(call, sent=call.request_sent),

@@ -33,6 +33,7 @@ class WebSocket:
     Attributes:
         headers: What the request for it must have.
         is_over: Whether nothing more will come.
+        is_arriving: Whether what came last was a part of a message, and not its end.
         failure: What the other side has sent that nobody can read, if that is why it is over.
     """
 
@@ -46,7 +47,7 @@ class WebSocket:
         self.headers = {
             name: value for name, value in request.headers.raw_items() if name != "Host"
         }
-        self.is_over = False
+        self.is_over = self.is_arriving = False
         self.failure: str | None = None
         self._pieces: list[bytes] = []
         self._heard_at = inf
@@ -92,13 +93,15 @@ class WebSocket:
         else:
             self._protocol.receive_eof()
         messages = []
-        for frame in self._protocol.events_received():
+        frames = self._protocol.events_received()
+        for frame in frames:
             # Whatever else comes is a `Frame` too: nothing is shaken hands about any more.
             if isinstance(frame, Frame) and frame.opcode in _MESSAGES:
                 self._pieces.append(bytes(frame.data))
                 if frame.fin:
                     messages.append(b"".join(self._pieces))
                     self._pieces.clear()
+        self.is_arriving = bool(self._pieces or (data and not frames))
         # Where this side has closed, the other one may have things to say until it agrees.
         failure = self._protocol.parser_exc
         if failure is not None and not isinstance(failure, EOFError):

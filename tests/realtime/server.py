@@ -153,6 +153,7 @@ class RealtimeServer:
         url: The base URL.
         peers: The connections so far.
         refusals: Answers to the next handshakes, in place of a connection.
+        gate: What handshakes wait for.
     """
 
     def __init__(
@@ -166,6 +167,8 @@ class RealtimeServer:
         self.requests: list[Request] = []
         self._scripts = scripts or (good,)
         self.refusals = list(refusals)
+        self.gate = threading.Event()
+        self.gate.set()
         self._failures: Queue[BaseException] = Queue()
         self._greetings = greetings or {}
         self._server = serve(
@@ -204,6 +207,7 @@ class RealtimeServer:
 
     def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
         self.requests.append(request)
+        self.gate.wait(3 * WAIT_S)
         if not self.refusals:
             return None
         status, body, headers = self.refusals.pop(0)

@@ -1,13 +1,18 @@
 """Connections of realtime sessions: how they begin, what becomes of their turns when they end."""
 
+import base64
 import json
+import signal
 import ssl
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from websockets.frames import Frame, Opcode
 from websockets.utils import accept_key
 
 import facade._transport.websocket as websocket
@@ -34,6 +39,7 @@ from tests.faults.server import Peer as PlainPeer
 from tests.realtime.conftest import Converse, contexts
 from tests.realtime.server import (
     APPEND,
+    AUDIO,
     CANCEL,
     RECEIVED,
     SECOND,
@@ -135,6 +141,16 @@ def test_what_comes_with_the_handshake_is_not_lost(converse: Converse) -> None:
 
     with FaultServer(agree) as server:
         begin(converse, server.url)
+
+
+def test_a_service_that_never_answers_a_handshake(converse: Converse) -> None:
+    """Nothing was spoken, so it may be tried again."""
+    with (
+        FaultServer(PlainPeer.wait_for_close) as server,
+        pytest.raises(APITimeoutError, match=r"no answer from .* within connect_s=0\.3") as caught,
+    ):
+        begin(converse, server.url, retry=ONCE, timeouts=quick(connect_s=0.3))
+    assert not caught.value.request_sent
 
 
 def test_nobody_listens(converse: Converse) -> None:
@@ -363,6 +379,54 @@ def test_a_turn_that_meets_the_end_of_an_idle_connection_does_not_notice(
     with RealtimeServer(script, good) as server, converse(server.url, retry=ONCE) as talk:
         assert talk.speak("Hello.").hear_all() == spoken("Hello.")
     assert len(server.peers) == 2
+
+
+@pytest.mark.parametrize("code", [1008, 1011])
+def test_a_text_that_is_refused_by_closing_is_not_sent_again(converse: Converse, code: int) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.text()
+        peer.connection.close(code, "not this text")
+
+    with (
+        RealtimeServer(script) as server,
+        converse(server.url, retry=ONCE) as talk,
+        pytest.raises(StreamInterruptedError, match="not this text"),
+    ):
+        talk.speak("Hello.").hear_all()
+    assert [event["type"] for peer in server.peers for event in peer.events].count(APPEND) == 1
+
+
+def test_a_session_is_closed_while_a_handshake_is_not_answered(converse: Converse) -> None:
+    """A turn that waits for it does not wait on."""
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.speak(*peer.text())
+        assert gone.wait(WAIT_S)
+        peer.cut()
+
+    def speak() -> None:
+        with pytest.raises(SpeechError, match="the session was closed"):
+            talk.speak("Second.").hear_all()
+        ended.set()
+
+    gone, ended = threading.Event(), threading.Event()
+    limits = quick(connect_s=60, read_s=60, total_s=60)
+    with RealtimeServer(script) as server, converse(server.url, timeouts=limits) as talk:
+        talk.speak("First.").hear_all()
+        server.gate.clear()
+        gone.set()
+        thread = threading.Thread(target=speak)
+        thread.start()
+        while len(server.requests) < 2:
+            time.sleep(0.01)
+        # The turn waits for the handshake by now.
+        time.sleep(0.3)
+        talk.close_session()
+        thread.join(WAIT_S)
+        server.gate.set()
+        assert ended.is_set()
 
 
 def test_a_service_that_stays_away(converse: Converse) -> None:
@@ -638,6 +702,116 @@ def test_who_waits_for_what_another_keeps_away_is_told(
             pytest.raises(SpeechError, match="other turns of this session wait"),
         ):
             other.hear()
+
+
+def test_a_dropped_turn_makes_room_for_the_others(
+    converse: Converse, loop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = f"facade._{'sync' if loop == 'sync' else 'async'}.connections"
+    monkeypatch.setattr(sys.modules[module], "MAX_WAITING_BYTES", SECOND)
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        dropped, kept = peer.text()[0], peer.text()[0]
+        for _ in range(3):
+            peer.audio(dropped, bytes(SECOND), "dropped")
+        peer.speak(kept, "Kept.")
+        peer.stay()
+
+    with RealtimeServer(script) as server, converse(server.url) as talk:
+        dropped, kept = talk.speak("Dropped."), talk.speak("Kept.")
+        with dropped.block(), kept.block():
+            connection = talk.session._connections._all[0]
+            while not connection.is_paused:
+                dropped.speech.duration_s  # noqa: B018
+            # As its end does, where nobody holds it any more.
+            talk.session._connections.lost.append(dropped.speech._turn)
+            assert b"".join(iter(kept.hear, None)) == spoken("Kept.")
+
+
+def test_audio_that_comes_slowly_in_one_event_is_whole(converse: Converse) -> None:
+    """As long as it comes, nobody takes the silence for the end."""
+    frame = Frame(
+        Opcode.TEXT,
+        json.dumps(
+            {
+                "type": AUDIO,
+                "context_id": "context-1",
+                "item_id": "item",
+                "delta": base64.b64encode(bytes(SECOND)).decode(),
+            }
+        ).encode(),
+    ).serialize(mask=False)
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        context, _ = peer.text()
+        peer.audio(context, bytes(SECOND), "item")
+        size = len(frame) // 8 + 1
+        for start in range(0, len(frame), size):
+            peer.connection.socket.sendall(frame[start : start + size])
+            time.sleep(0.25)
+        peer.stay()
+
+    limits = quick(read_s=1)
+    with RealtimeServer(script) as server, converse(server.url, timeouts=limits) as talk:
+        assert talk.speak("Slow.").hear_all() == bytes(2 * SECOND)
+
+
+STOPPED = """
+import sys
+import anyio
+from facade import AsyncSpeechClient, SpeechClient, Timeouts
+
+kind, url = sys.argv[1:]
+settings = {"base_url": url, "timeouts": Timeouts(read_s=1)}
+
+def speak():
+    with SpeechClient("key", **settings) as client, client.realtime(voice="af_heart") as session:
+        with session.speak("Long.") as long, session.speak("Short.") as short:
+            print(len(next(long)) + len(next(short)), flush=True)
+            print(sum(map(len, short)), flush=True)
+            print(sum(map(len, long)), flush=True)
+
+async def speak_async():
+    client = AsyncSpeechClient("key", **settings)
+    async with client, client.realtime(voice="af_heart") as session:
+        async with session.speak("Long.") as long, session.speak("Short.") as short:
+            print(len(await anext(long)) + len(await anext(short)), flush=True)
+            print(sum([len(piece) async for piece in short]), flush=True)
+            print(sum([len(piece) async for piece in long]), flush=True)
+
+speak() if kind == "sync" else anyio.run(speak_async, backend=kind)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGSTOP")
+def test_what_came_while_the_process_stood_still_is_not_late(loop: str) -> None:
+    """As where a laptop sleeps, or an event loop is held up."""
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        long, short = peer.text()[0], peer.text()[0]
+        for context in (long, short):
+            peer.audio(context, bytes(SECOND), context)
+        assert stopped.wait(WAIT_S)
+        for _ in range(60):
+            peer.audio(long, bytes(SECOND), long)
+        peer.audio(short, bytes(SECOND), short)
+        peer.stay()
+
+    stopped = threading.Event()
+    with RealtimeServer(script) as server:
+        command = [sys.executable, "-c", STOPPED, loop, server.url]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout is not None
+            assert child.stdout.readline() == f"{2 * SECOND}\n"
+            child.send_signal(signal.SIGSTOP)
+            stopped.set()
+            # Longer than `read_s`.
+            time.sleep(2)
+            child.send_signal(signal.SIGCONT)
+            assert child.stdout.read() == f"{SECOND}\n{60 * SECOND}\n"
 
 
 # --- the end of a session ------------------------------------------------------------------------

@@ -230,6 +230,32 @@ def test_a_context_with_settings_of_its_own_is_cancelled_before_it_is_used_again
     assert wire.session.free_at(wire.now) == wire.now
 
 
+def test_while_nothing_is_read_no_id_gets_free() -> None:
+    wire = Wire(limits=RealtimeLimits(contexts=1, rest_s=5))
+    utterance, _ = wire.speak("Hi")
+    wire.session.interrupt(utterance, wire.now)
+    wire.session.pause(wire.now)
+    wire.now += 10
+    assert wire.session.free_at(wire.now) is None
+    wire.session.resume(wire.now)
+    assert wire.session.free_at(wire.now) == wire.now + 5
+
+
+def test_signs_without_the_name_of_an_item_are_those_of_the_new_utterance() -> None:
+    wire = Wire(limits=RealtimeLimits(contexts=1, rest_s=5))
+    first, context = wire.speak("One.")
+    wire.audio(context, b"11" * 12_000, None)
+    wire.session.interrupt(first, wire.now)
+    wire.now += 5
+    second, again = wire.speak("Two.")
+    assert again == context
+    wire.audio(context, b"22" * 12_000, None)
+    wire.words(context, "Two")
+    wire.says(DONE, context)
+    assert taken(second) == b"22" * 12_000
+    assert second.ending == "words"
+
+
 # --- the end -------------------------------------------------------------------------------------
 
 

@@ -300,7 +300,12 @@ class AsyncExchange:
         """
         call = self.call
         call.method, call.path = "GET", self._config.base_url.path.rstrip("/") + url
-        self._take_head(await self._service.upgrade(call, url, query, headers))
+        call.wait_for("connect_s", call.timeouts.connect_s)
+        try:
+            self._take_head(await self._service.upgrade(call, url, query, headers))
+        finally:
+            # Nothing to speak was in it, and so nothing is billed.
+            call.request_sent = False
         assert self._answer is not None  # noqa: S101 - it has come
         if self._answer.duplex is not None:
             return self._answer.duplex
