@@ -22,15 +22,17 @@ class _Worker(SpeechClient):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self._paces: dict[tuple[int | None, float | None], SharedPace] = {}
+        self._paces: dict[tuple[str, int | None, float | None], SharedPace] = {}
 
-    def _pace(self, at_once: int | None, per_minute: float | None) -> SharedPace:
+    def _pace(self, model: str, at_once: int | None, per_minute: float | None) -> SharedPace:
         # One for all threads, who then need not ask the file one after the other.
+        name = (model, at_once, per_minute)
         with _lock():
-            if (at_once, per_minute) not in self._paces:
-                pace = shared_pace(self._config, at_once=at_once, per_minute=per_minute)
-                self._paces[at_once, per_minute] = pace
-            return self._paces[at_once, per_minute]
+            if name not in self._paces:
+                self._paces[name] = shared_pace(
+                    self._config, model, at_once=at_once, per_minute=per_minute
+                )
+            return self._paces[name]
 
 
 # By process too: a forked child must not use what its parent shares with others.
@@ -71,11 +73,15 @@ def speak(settings: WorkerSettings, request: BatchRequest, index: int) -> BatchR
         InvalidRequestError: The worker has no key.
         ImportError: The extra `batch` is not installed here.
     """
+    options = dict(settings.options)
+    if "model" in request.options:
+        # The pace is that of the model.
+        options["model"] = request.options["model"]
     with _client(settings.client).synthesize_many(
         [request],
         at_once=settings.at_once,
         per_minute=settings.per_minute,
-        **settings.options,
+        **options,
     ) as batch:
         (result,) = batch
     return replace(result, index=index, error=_portable(result.error))

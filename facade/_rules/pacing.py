@@ -87,7 +87,8 @@ class _Call(NamedTuple):
 
 
 # What each has of its own.
-_OWN = ("_fastest", "_at_once")
+_OWN = ("_fastest", "_start", "_at_once")
+_RATES = ("_rate", "_spacing_rate", "_limit", "_returns_to")
 
 
 class Pace:
@@ -97,8 +98,6 @@ class Pace:
     answers anew after each of these.
 
     Attributes:
-        rate: Calls a second that are begun at present.
-        throttled: How many calls were answered with 429.
         waiting_until: Until when nobody begins a call, because the service said so or fails; `-inf`
             or past where nobody waits.
     """
@@ -127,19 +126,19 @@ class Pace:
             raise InvalidRequestError(
                 f"must be above 0 and up to 600,000, not {per_minute!r}", param="per_minute"
             )
-        self.throttled = 0
         self.waiting_until = -math.inf
         # A minute begins with a call that may have been late, and the last of it may not be.
         self._fastest = FASTEST if per_minute is None else per_minute / (60 + _LATE_S) * (1 - 1e-9)
-        self.rate = min(START, self._fastest) if per_minute is None else self._fastest
+        self._start = START if per_minute is None else self._fastest
         self._at_once = MOST_UNDER_WAY if at_once is None else at_once
         self._now = -math.inf
         self._calls: dict[int, _Call] = {}
         self._count = 0
-        # When the last call was to begin, when the next is, and the rate that lies between.
+        # The rate that was found, whatever the caller's own limit is.
+        self._rate = START
+        # When the last call was to begin, and the rate that lies between it and the next.
         self._last_at = -math.inf
-        self._due_at = -math.inf
-        self._spacing_rate = self.rate
+        self._spacing_rate = self._rate
         # The rate of the last cut, and the way from half of it back and beyond.
         self._limit: float | None = None
         self._returns_to: float | None = None
@@ -168,9 +167,9 @@ class Pace:
         self._last_fault = 0
 
     @property
-    def under_way(self) -> int:
-        """How many calls are under way."""
-        return len(self._calls)
+    def rate(self) -> float:
+        """Calls a second that are begun at present."""
+        return self._allowed(self._rate)
 
     def next_at(self, now: float) -> float:
         """Return when the next call may begin.
@@ -197,22 +196,22 @@ class Pace:
         if self.next_at(now) > now:
             raise ValueError(f"no call may begin before {self.next_at(now)}, and it is {now}")
         self._now = now
-        on_time = now - self._due_at <= max(_LATE_S, 1 / self.rate)
+        spacing_rate, due_at = self._allowed(self._spacing_rate), self._due_at
+        on_time = now - due_at <= max(_LATE_S, 1 / self.rate)
         if self._returns_to is not None:
             if now >= self._returns_at:
-                self.rate = min(self._returns_to, self._fastest)
+                self._rate = self._returns_to
                 self._returns_to = None
                 self._rested_s = self._probe = 0.0
         # Who does not use the rate learns nothing of a higher one.
         elif on_time and self._limit is not None:
             self._grow(self._limit)
-        self._last_at = self._due_at if now - self._due_at <= _LATE_S else now
-        self._due_at = self._last_at + 1 / self.rate
+        self._last_at = due_at if now - due_at <= _LATE_S else now
+        self._spacing_rate = self._rate
         self._count += 1
         self._calls[self._count] = _Call(
-            self._count, now, self._spacing_rate, len(self._calls) + 1, on_time
+            self._count, now, spacing_rate, len(self._calls) + 1, on_time
         )
-        self._spacing_rate = self.rate
         return self._count
 
     def end(
@@ -222,7 +221,6 @@ class Pace:
         outcome: Outcome,
         *,
         retry_after_s: float | None = None,
-        reset_s: float | None = None,
     ) -> None:
         """Note what came of a call.
 
@@ -231,9 +229,8 @@ class Pace:
             now: The time.
             outcome: `throttled` for status 429; `unavailable` for 503 and what else says that the
                 service is in trouble; `failed` for everything else that is no success.
-            retry_after_s: The wait of the header `Retry-After`, in seconds.
-            reset_s: The wait of the header `x-ratelimit-reset`, in seconds, of a 429. The longer of
-                the two is kept. What is no positive finite number counts as not said.
+            retry_after_s: The wait that the service names, in seconds. What is no positive finite
+                number counts as not said.
 
         Raises:
             ValueError: No such call is under way.
@@ -242,11 +239,10 @@ class Pace:
         if call is None:
             raise ValueError(f"no call {ticket!r} is under way")
         self._now = now = max(now, self._now)
-        wait_s = max(_seconds(retry_after_s), _seconds(reset_s))
+        wait_s = _seconds(retry_after_s)
         if outcome == "succeeded":
             self._succeed(call, now)
         elif outcome == "throttled":
-            self.throttled += 1
             self.waiting_until = max(self.waiting_until, now + wait_s)
             self._refusal_s += (now - call.began_at - self._refusal_s) / 4
             if self._empty is not None and call.number > self._empty.number:
@@ -277,7 +273,7 @@ class Pace:
         """Return a pace that knows what `state` has returned, with limits of its own.
 
         Raises:
-            TypeError, ValueError: That is not what `state` returns.
+            OverflowError, TypeError, ValueError: That is not what `state` returns.
         """
         pace = cls(at_once=at_once, per_minute=per_minute)
         known = dict(state)
@@ -286,14 +282,25 @@ class Pace:
         calls = [_call(call) for call in known.pop("_calls")]
         empty = known.pop("_empty")
         for name, value in known.items():
-            # A number is a number, and what is not known yet may come to be.
-            if type(value) not in (int, float) and (value, vars(pace)[name]) != (None, None):
+            # What is not known yet may come to be.
+            is_unknown = (value, vars(pace)[name]) == (None, None)
+            if not is_unknown and not (_is_rate if name in _RATES else _is_number)(value):
                 raise ValueError(f"{name} cannot be {value!r}")
         vars(pace).update(known)
         pace._calls = {call.number: call for call in calls}
         pace._empty = None if empty is None else _call(empty)
-        pace.rate = min(pace.rate, pace._fastest)
         return pace
+
+    def _allowed(self, rate: float) -> float:
+        """Return what the caller's own limit makes of a rate."""
+        if self._limit is None:
+            rate = max(rate, self._start)
+        return min(rate, self._fastest)
+
+    @property
+    def _due_at(self) -> float:
+        """When the next call is to begin."""
+        return self._last_at + 1 / self._allowed(self._spacing_rate)
 
     def _most_under_way(self) -> float:
         usual = 0.0 if self._duration_s is None else self.rate * self._duration_s
@@ -303,7 +310,7 @@ class Pace:
         """Rest below the last cut, then go beyond it."""
         step = 1 / self.rate
         self._rested_s += step
-        if self._rested_s <= self._rest_s or self.rate >= self._fastest:
+        if self._rested_s <= self._rest_s or self._rate >= self._fastest:
             return
         alone = self._patience > 1
         # Where calls are rare, a second says little.
@@ -311,7 +318,7 @@ class Pace:
         share = (0.02 * self._probe + 0.012 * self._probe**3) * (20 / limit) ** (
             0.3 if alone else 1.0
         )
-        self.rate = min(self._fastest, max(self.rate, limit * (_BELOW + share)))
+        self._rate = min(self._fastest, max(self._rate, limit * (_BELOW + share)))
 
     def _succeed(self, call: _Call, now: float) -> None:
         took_s = now - call.began_at
@@ -324,7 +331,8 @@ class Pace:
         if call.number > self._last_fault:
             self._faults = 0
         if self._limit is None and call.on_time:
-            self.rate = min(self._fastest, self.rate + GROWTH_PER_SUCCESS)
+            # One that others have found stays, where this caller's limit is lower.
+            self._rate = max(self._rate, min(self._fastest, self._rate + GROWTH_PER_SUCCESS))
         if call.under_way + 1 > self._room:
             self._room_used += 1
             if self._room_used >= self._room_rest:
@@ -336,12 +344,16 @@ class Pace:
     def _cut(self, call: _Call, wait_s: float) -> None:
         """Halve the rate, and note where it is to return to."""
         self._last_cut = self._count
+        if self._limit is None:
+            # What the caller began with has been tried.
+            self._rate = max(self._rate, self._start)
+            self._spacing_rate = max(self._spacing_rate, self._start)
         if call.under_way > max(1, self._most_well):
             self._room = min(self._room, call.under_way - 1)
             self._room_used = 0
             self._room_rest = int(_REST_CALLS)
             self._room_step = 1.0
-            back = self.rate if self._returns_to is None else self._returns_to
+            back = self._rate if self._returns_to is None else self._returns_to
             if self._limit is None:
                 self._limit = call.rate
                 back = _BELOW * call.rate
@@ -350,9 +362,9 @@ class Pace:
             self._room = math.inf
             self._limit = max(self._estimate(call, self._limit, wait_s), SLOWEST)
             back = _BELOW * self._limit
-        self.rate = min(max(self.rate / 2, SLOWEST), self._fastest)
-        self._spacing_rate = self._passed = self.rate
-        self._due_at = max(self._due_at, self._last_at + 1 / self.rate)
+        self._rate = max(self.rate / 2, SLOWEST)
+        self._spacing_rate = min(self._spacing_rate, self._rate)
+        self._passed = self.rate
         self._returns_to = back
         # Until the first calls at this rate are refused, if they are.
         self._returns_at = (
@@ -406,9 +418,16 @@ def _seconds(wait_s: float | None) -> float:
     return wait_s if wait_s is not None and 0 < wait_s < math.inf else 0.0
 
 
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and not math.isnan(value)
+
+
+def _is_rate(value: Any) -> bool:
+    return type(value) in (int, float) and 0 < value <= FASTEST
+
+
 def _call(known: list[Any]) -> _Call:
     number, began_at, rate, under_way, on_time = known
-    numbers = (number, began_at, rate, under_way)
-    if not all(type(value) in (int, float) for value in numbers) or rate <= 0:
+    if not all(map(_is_number, (number, began_at, under_way))) or not _is_rate(rate):
         raise ValueError(f"{known} is no call")
     return _Call(number, began_at, rate, under_way, bool(on_time))

@@ -31,6 +31,7 @@ from facade._jobs import (
 from facade._rules.catalogue import read_voices
 from facade._rules.error_mapping import BODY_LIMIT, failure_in_success, failure_in_voices
 from facade._rules.options import (
+    DEFAULT_MODEL,
     NarrationOptions,
     RealtimeOptions,
     StreamOptions,
@@ -303,8 +304,9 @@ class SpeechClient:
             executor: Whose workers are to speak: any `concurrent.futures.Executor`. Each speaks
                 one text at a time. They build clients like this one, with the key of their own
                 environment (`TOGETHER_API_KEY`), and the processes of one machine share one pace
-                and its limits. What goes wrong in a worker, or with it, is the `error` of a result;
-                paths are those of the worker's machine. It needs the extra `batch`, there too.
+                and its limits for each model. What goes wrong in a worker, or with it, is the
+                `error` of a result; paths are those of the worker's machine. It needs the extra
+                `batch`, there too.
             **options: Those of `SynthesizeOptions`, for requests that have none of their own.
 
         Returns:
@@ -333,10 +335,11 @@ class SpeechClient:
                 per_minute=per_minute,
             )
             submit = partial(submit_job, executor, settings)
+        model = options.get("model", DEFAULT_MODEL)
         return SpeechBatch(
             requests,
             plan,
-            self._pace(at_once, per_minute if waits() else FASTEST * 60),
+            self._pace(model, at_once, per_minute if waits() else FASTEST * 60),
             self._config.retry,
             self._call,
             self._attempt,
@@ -410,7 +413,7 @@ class SpeechClient:
             return SpeechBatch(
                 requests,
                 jobs,
-                self._pace(at_once, per_minute if waits() else FASTEST * 60),
+                self._pace(plan.model, at_once, per_minute if waits() else FASTEST * 60),
                 self._config.retry,
                 partial(self._call, is_stream=plan.with_words),
                 partial(self._narrate, take),
@@ -651,7 +654,9 @@ class SpeechClient:
             self._live_voices[model] = (time.monotonic(), voices)
             return voices
 
-    def _pace(self, at_once: int | None, per_minute: float | None) -> "Pace | SharedPace":
+    def _pace(
+        self, model: str, at_once: int | None, per_minute: float | None
+    ) -> "Pace | SharedPace":
         """Return what says when calls may begin; a worker shares it with others."""
         return Pace(at_once=at_once, per_minute=per_minute)
 

@@ -1,7 +1,7 @@
-"""One pace for the processes of one machine that work for the same account.
+"""One pace for the processes of one machine that work for the same account, with the same model.
 
 What the pace knows lies in a small file, which they read and write one after the other. The file's
-name is a digest of the address, keyed with the key, so that neither can be read from it.
+name is a digest of address and model, keyed with the key, so that nothing can be read from it.
 """
 
 import hmac
@@ -11,10 +11,10 @@ import platform
 import secrets
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, structs
 
@@ -40,34 +40,6 @@ _LARGEST_BYTES = 4 * 1024 * 1024
 _NONSENSE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 # Elsewhere signal 0 is no question.
 _CAN_ASK = os.name == "posix"
-
-
-class RecordedPace(Protocol):
-    """A pace whose knowledge can be written down, in what JSON has."""
-
-    @property
-    def rate(self) -> float: ...
-
-    def next_at(self, now: float) -> float: ...
-
-    def begin(self, now: float) -> int: ...
-
-    def end(
-        self,
-        ticket: int,
-        now: float,
-        outcome: Outcome,
-        *,
-        retry_after_s: float | None = None,
-        reset_s: float | None = None,
-    ) -> None: ...
-
-    def state(self) -> Mapping[str, Any]: ...
-
-    @classmethod
-    def from_state(
-        cls, state: Mapping[str, Any], *, at_once: int | None, per_minute: float | None
-    ) -> Self: ...
 
 
 class _Call(Struct, frozen=True):
@@ -102,7 +74,6 @@ class SharedPace:
         at_once: int | None,
         per_minute: float | None,
         longest_call_s: float,
-        kind: type[RecordedPace] = Pace,
     ) -> None:
         """Share a pace.
 
@@ -111,20 +82,17 @@ class SharedPace:
             at_once: How many calls may be under way, those of other processes among them.
             per_minute: How many may begin in a minute.
             longest_call_s: Seconds after which a call is over, whatever becomes of it.
-            kind: The rule, by default `Pace`.
         """
         self._place = None if path is None else (path, _file_lock(path))
         self._limits: dict[str, Any] = {"at_once": at_once, "per_minute": per_minute}
         self._longest_call_s = longest_call_s
-        self._kind: Callable[..., RecordedPace] = kind
-        self._from_state: Callable[..., RecordedPace] = kind.from_state
         self._mutex = threading.Lock()
         self._owner = secrets.token_hex(8)
         self._count = 0
         self._size = 0
         self._ask_at = 0.0
         self._calls: dict[tuple[str, int], _Call] = {}
-        self._pace = kind(**self._limits)
+        self._pace = Pace(**self._limits)
 
     @property
     def rate(self) -> float:
@@ -158,22 +126,14 @@ class SharedPace:
             return self._count
 
     def end(
-        self,
-        ticket: int,
-        now: float,
-        outcome: Outcome,
-        *,
-        retry_after_s: float | None = None,
-        reset_s: float | None = None,
+        self, ticket: int, now: float, outcome: Outcome, *, retry_after_s: float | None = None
     ) -> None:
         """Say what came of a call, as `Pace.end` takes it."""
         with self._mutex, self._file(now) as (write, now):
             call = self._calls.pop((self._owner, ticket), None)
             # One that began in a file that is gone is not among those of the next.
             if call is not None:
-                self._pace.end(
-                    call.ticket, now, outcome, retry_after_s=retry_after_s, reset_s=reset_s
-                )
+                self._pace.end(call.ticket, now, outcome, retry_after_s=retry_after_s)
                 write()
             self._ask_at = 0.0
 
@@ -196,6 +156,7 @@ class SharedPace:
         try:
             try:
                 now = self._read(path, now)
+                self._end_those(now, _is_lost)
             except FileNotFoundError:
                 self._forget()
             except OSError as error:
@@ -203,7 +164,6 @@ class SharedPace:
             except _NONSENSE as error:
                 logger.warning("%s is not what was written there; beginning anew: %r", path, error)
                 self._forget()
-            self._end_those(now, _is_lost)
 
             def write() -> None:
                 try:
@@ -225,7 +185,7 @@ class SharedPace:
             self._forget()
             return now
         calls = [_Call(**call) for call in known["calls"]]
-        pace = self._from_state(known["pace"], **self._limits)
+        pace = Pace.from_state(known["pace"], **self._limits)
         self._pace = pace
         self._calls = {(call.owner, call.number): call for call in calls}
         return max(now, at)
@@ -239,7 +199,7 @@ class SharedPace:
             file.write(text.encode("ascii").ljust(self._size))
 
     def _forget(self) -> None:
-        self._pace = self._kind(**self._limits)
+        self._pace = Pace(**self._limits)
         self._calls = {}
 
     def _go_alone(self, now: float, error: OSError) -> None:
@@ -257,14 +217,16 @@ class SharedPace:
                 self._pace.end(call.ticket, now, "failed")
 
 
-def shared_pace(config: Config, *, at_once: int | None, per_minute: float | None) -> SharedPace:
-    """Return the pace of an account on this machine.
+def shared_pace(
+    config: Config, model: str, *, at_once: int | None, per_minute: float | None
+) -> SharedPace:
+    """Return the pace of an account and a model on this machine.
 
     Raises:
         ImportError: The extra `batch` is not installed.
     """
     # Machines may share a folder, but neither a clock nor, surely, a lock.
-    text = f"{platform.node()}\n{config.base_url}"
+    text = f"{platform.node()}\n{config.base_url}\n{model}"
     name = hmac.new(config.key.encode(), text.encode(), "sha256").hexdigest()[:32]
     try:
         path = _folder() / f"{name}.json"

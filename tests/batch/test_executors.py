@@ -282,6 +282,19 @@ def test_workers_take_turns_as_one_limit_says(batches: Batches) -> None:
     assert json.loads(file.read_bytes())["calls"] == []
 
 
+def test_each_model_has_a_pace_of_its_own(batches: Batches) -> None:
+    requests = ["One.", "Two.", BatchRequest(text="Three.", options={"model": "other"})]
+    with (
+        FaultServer(GOOD) as server,
+        batches(server.url, requests, executor=Inline(), model="one", voice="any") as batch,
+    ):
+        assert all(result.error is None for result in batch.all())
+    assert [json.loads(request.body)["model"] for request in server.requests].count("other") == 1
+    (folder,) = Path(os.environ["TMPDIR"]).glob("together-speech-*")
+    paces = [json.loads(path.read_bytes())["pace"] for path in folder.glob("*.json")]
+    assert sorted(pace["_count"] for pace in paces) == [1, 2]
+
+
 def test_a_turn_that_another_process_took_is_waited_for_again(
     batches: Batches, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,11 +53,9 @@ class Room:
         outcome: Outcome,
         *,
         retry_after_s: float | None = None,
-        reset_s: float | None = None,
     ) -> None:
         del self.under_way[ticket]
-        waits = [wait_s for wait_s in (retry_after_s, reset_s) if wait_s]
-        self.outcomes.append(" ".join(map(str, (outcome, *waits))))
+        self.outcomes.append(f"{outcome} {retry_after_s}" if retry_after_s else outcome)
 
     def state(self) -> dict[str, Any]:
         return {
@@ -81,11 +79,13 @@ class Room:
 
 def a_pace(path: Path | None, *, longest_call_s: float = 600.0, **limits: Any) -> SharedPace:
     limits = {"at_once": None, "per_minute": None, **limits}
-    return SharedPace(path, longest_call_s=longest_call_s, kind=Room, **limits)
+    return SharedPace(path, longest_call_s=longest_call_s, **limits)
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file for paces whose rule is that of a room."""
+    monkeypatch.setattr(shared_pace, "Pace", Room)
     return tmp_path / "pace.json"
 
 
@@ -112,10 +112,10 @@ def test_what_one_learns_all_know(path: Path) -> None:
     one, other = a_pace(path, per_minute=5.0), a_pace(path)
     ticket = one.begin(NOW)
     assert ticket is not None
-    one.end(ticket, NOW, "throttled", retry_after_s=3.0, reset_s=2.0)
+    one.end(ticket, NOW, "throttled", retry_after_s=3.0)
     assert other.begin(NOW) is not None
     assert other.rate == 5.0
-    assert written(path)["pace"]["outcomes"] == ["throttled 3.0 2.0"]
+    assert written(path)["pace"]["outcomes"] == ["throttled 3.0"]
 
 
 def test_a_time_to_come_is_kept(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,6 +204,48 @@ def test_what_cannot_be_read_is_forgotten(
     assert len(written(path)["calls"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("where", "change"),
+    [
+        ("pace", {"_rate": 0}),
+        ("pace", {"_now": 10**400}),
+        ("call", {"pid": 2**70}),
+        ("call", {"pid": "mine"}),
+        ("call", {"until": "then"}),
+        ("call", {"until": 0, "ticket": 7}),
+    ],
+)
+def test_numbers_that_cannot_be_are_forgotten(
+    tmp_path: Path, where: str, change: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "pace.json"
+    one = a_pace(path)
+    ticket = one.begin(NOW)
+    assert ticket is not None
+    known = written(path)
+    (known["pace"] if where == "pace" else known["calls"][0]).update(change)
+    path.write_text(json.dumps(known))
+    # Another would have to wait.
+    assert a_pace(path).begin(NOW) is not None
+    assert "is not what was written there" in caplog.text
+    one.end(ticket, NOW, "succeeded")
+    assert len(written(path)["calls"]) == 1
+
+
+def test_a_limit_ends_with_who_had_it(tmp_path: Path) -> None:
+    path = tmp_path / "pace.json"
+    limited, other = a_pace(path, per_minute=4), a_pace(path)
+    ticket = limited.begin(NOW)
+    assert ticket is not None
+    limited.end(ticket, NOW, "succeeded")
+    assert limited.begin(NOW + 1) is None
+    assert other.begin(NOW + 1) is not None
+    assert other.rate == 2.0
+    # ... and holds, for who has it, whoever began the last call.
+    assert limited.begin(NOW + 15) is None
+    assert limited.begin(NOW + 17) is not None
+
+
 @pytest.mark.parametrize("now", [NOW - 61, NOW + FORGET_S + 1])
 def test_what_is_old_or_of_another_clock_is_forgotten(path: Path, now: float) -> None:
     one = a_pace(path)
@@ -246,7 +288,9 @@ def test_a_ticket_of_another_is_none_of_ours(path: Path) -> None:
 _KILLED = """
 import os, signal, sys, time
 from pathlib import Path
-from tests.batch.test_shared_pace import NOW, a_pace
+from facade._transport import shared_pace
+from tests.batch.test_shared_pace import NOW, Room, a_pace
+shared_pace.Pace = Room
 pace = a_pace(Path(sys.argv[1]))
 assert pace.begin(NOW) and pace.begin(NOW)
 print("begun", flush=True)
@@ -298,7 +342,9 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def of_account(key: str = KEY, base_url: str = "https://api.example.com/v1") -> SharedPace:
+def of_account(
+    key: str = KEY, base_url: str = "https://api.example.com/v1", model: str = "one"
+) -> SharedPace:
     config = Config.read(
         key=secret(key),
         base_url=base_url,
@@ -310,7 +356,7 @@ def of_account(key: str = KEY, base_url: str = "https://api.example.com/v1") -> 
         httpx_args=None,
         insecure_hosts=(),
     )
-    return shared_pace.shared_pace(config, at_once=1, per_minute=None)
+    return shared_pace.shared_pace(config, model, at_once=1, per_minute=None)
 
 
 def test_only_the_user_may_read_it(temporary: Path) -> None:
@@ -324,14 +370,15 @@ def test_only_the_user_may_read_it(temporary: Path) -> None:
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_there_is_one_for_each_account(temporary: Path) -> None:
+def test_there_is_one_for_each_account_and_model(temporary: Path) -> None:
     for pace in (of_account(), of_account()):
         pace.begin(NOW)
     (folder,) = temporary.iterdir()
     assert len(list(folder.glob("*.json"))) == 1
     of_account(key="another").begin(NOW)
     of_account(base_url="https://api.example.com/v2").begin(NOW)
-    assert len(list(folder.glob("*.json"))) == 3
+    of_account(model="another").begin(NOW)
+    assert len(list(folder.glob("*.json"))) == 4
     for file in folder.iterdir():
         text = file.name.encode() + file.read_bytes()
         assert KEY.encode() not in text

@@ -236,7 +236,6 @@ def test_it_begins_modestly() -> None:
     pace = Pace()
     at = [begun(pace, 0.0)[1] for _ in range(4)]
     assert at == [0.0, 0.5, 1.0, 1.5]
-    assert pace.under_way == 4
     assert pace.next_at(100.0) == math.inf
     pace.end(2, 2.0, "succeeded")
     assert math.isfinite(pace.next_at(2.0))
@@ -253,7 +252,6 @@ def test_a_429_halves_the_rate_once_for_all_that_was_under_way() -> None:
     for ticket in tickets:
         pace.end(ticket, now, "throttled")
         assert pace.rate == before / 2
-    assert pace.throttled == 3
     assert pace.next_at(now) >= now + 1.9 / before
     # ... and a call that began since halves it again.
     ticket, now = begun(pace, now)
@@ -280,7 +278,6 @@ def test_other_failures_leave_the_rate(outcome: Outcome) -> None:
         ticket, now = begun(pace, now)
         pace.end(ticket, now, outcome)
         assert pace.rate == before
-    assert pace.throttled == 0
     assert (pace.next_at(now) > now + 7) == (outcome == "unavailable")
 
 
@@ -305,29 +302,28 @@ def test_503s_back_off_ever_longer_until_a_call_goes_well() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "retry_after_s", "reset_s", "wait_s"),
+    ("outcome", "retry_after_s", "wait_s"),
     [
-        ("throttled", 7.0, None, 7.0),
-        ("throttled", None, 7.0, 7.0),
-        ("throttled", 3.0, 7.0, 7.0),
-        ("throttled", 7.0, 3.0, 7.0),
-        ("throttled", math.nan, math.inf, 0.0),
-        ("throttled", -5.0, 0.0, 0.0),
-        ("unavailable", 7.0, None, 7.0),
-        ("unavailable", math.inf, None, 0.1),
+        ("throttled", 7.0, 7.0),
+        ("throttled", None, 0.0),
+        ("throttled", math.nan, 0.0),
+        ("throttled", math.inf, 0.0),
+        ("throttled", -5.0, 0.0),
+        ("unavailable", 7.0, 7.0),
+        ("unavailable", math.inf, 0.1),
     ],
 )
 def test_a_wait_that_the_service_names_is_kept_by_all(
-    outcome: Outcome, retry_after_s: float | None, reset_s: float | None, wait_s: float
+    outcome: Outcome, retry_after_s: float | None, wait_s: float
 ) -> None:
     pace, now = warm()
     ticket, now = begun(pace, now)
     other, now = begun(pace, now)
-    pace.end(ticket, now, outcome, retry_after_s=retry_after_s, reset_s=reset_s)
+    pace.end(ticket, now, outcome, retry_after_s=retry_after_s)
     assert pace.waiting_until == pytest.approx(now + wait_s)
     assert pace.next_at(now) >= now + wait_s
     # A shorter one of another call does not end it, nor does a success.
-    pace.end(other, now, "throttled", reset_s=0.01)
+    pace.end(other, now, "throttled", retry_after_s=0.01)
     assert pace.next_at(now) >= now + wait_s
 
 
@@ -427,7 +423,6 @@ STEPS = st.lists(
         st.integers(0, 100),
         st.sampled_from(["succeeded"] * 4 + ["throttled", "throttled", "unavailable", "failed"]),
         WAITS,
-        WAITS,
     ),
     max_size=300,
 )
@@ -439,14 +434,13 @@ class Step(NamedTuple):
     before: float
     waited_until: float
     wait_s: float
+    under_way: int
 
 
-def play(
-    pace: Pace, steps: list[tuple[str, float, int, Outcome, float | None, float | None]]
-) -> Iterator[Step]:
+def play(pace: Pace, steps: list[tuple[str, float, int, Outcome, float | None]]) -> Iterator[Step]:
     """Do what callers may do, in any order and at any time."""
     now, under_way = 0.0, []
-    for did, passes, which, outcome, retry_after_s, reset_s in steps:
+    for did, passes, which, outcome, retry_after_s in steps:
         now += passes
         before, waited_until, wait_s = pace.rate, pace.waiting_until, 0.0
         if did == "begin":
@@ -458,11 +452,10 @@ def play(
         elif under_way:
             did = outcome
             ticket = under_way.pop(which % len(under_way))
-            pace.end(ticket, now, outcome, retry_after_s=retry_after_s, reset_s=reset_s)
+            pace.end(ticket, now, outcome, retry_after_s=retry_after_s)
             if outcome in ("throttled", "unavailable"):
-                said = [s for s in (retry_after_s, reset_s) if s and 0 < s < math.inf]
-                wait_s = max(said, default=0.0)
-        yield Step(now, did, before, waited_until, wait_s)
+                wait_s = retry_after_s if retry_after_s and 0 < retry_after_s < math.inf else 0.0
+        yield Step(now, did, before, waited_until, wait_s, len(under_way))
 
 
 @settings(max_examples=150)
@@ -472,10 +465,10 @@ def test_whatever_happens(at_once: int | None, per_minute: float | None, steps: 
     begins = []
     for step in play(pace, steps):
         assert 0 < pace.rate < math.inf
-        assert pace.under_way <= (at_once or 1000)
+        assert step.under_way <= (at_once or 1000)
         at = pace.next_at(step.now)
         assert at >= step.now
-        if not pace.under_way:
+        if not step.under_way:
             assert math.isfinite(at)
         assert pace.waiting_until >= step.waited_until
         assert at >= step.now + step.wait_s

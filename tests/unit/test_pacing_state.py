@@ -60,29 +60,66 @@ def test_limits_are_the_reader_s() -> None:
     assert again(pace).next_at(2.0) == 2.0
     assert again(pace, at_once=1).next_at(2.0) == float("inf")
     assert again(pace, per_minute=6).rate < 0.1
-    assert again(again(pace, per_minute=6)).rate < 0.1
+
+
+@pytest.mark.parametrize(
+    ("per_minute", "outcome"), [(4, "succeeded"), (4, "failed"), (600_000, "failed")]
+)
+def test_what_follows_from_them_is_not_known(per_minute: float, outcome: Outcome) -> None:
+    pace, now = Pace(), 0.0
+    for _ in range(20):
+        pace.end(pace.begin(now), now, "succeeded")
+        now = pace.next_at(now)
+    limited = again(pace, per_minute=per_minute)
+    assert limited.rate == pytest.approx(per_minute / 60, rel=0.001)
+    now = limited.next_at(now)
+    limited.end(limited.begin(now), now, outcome)
+    assert limited.next_at(now) == pytest.approx(now + 60 / per_minute, rel=0.001)
+    assert again(limited).rate == pace.rate
+    assert again(limited).next_at(now) == now + 1 / pace.rate
+
+
+def test_a_limit_says_where_to_begin() -> None:
+    pace = Pace(per_minute=600)
+    now = pace.next_at(0.0)
+    pace.begin(now)
+    assert pace.next_at(now) == pytest.approx(0.1, rel=0.001)
+    assert again(pace).rate == 2.0
+    assert again(pace).next_at(now) == 0.5
+    # Others have been refused since.
+    pace.end(1, 0.2, "throttled")
+    assert pace.rate == pytest.approx(5, rel=0.001)
+    assert again(pace).rate == again(pace, per_minute=60_000).rate == pace.rate
+    assert again(pace, per_minute=4).rate < 0.1
 
 
 @pytest.mark.parametrize(
     "change",
     [
         {"more": 1},
-        {"rate": None},
-        {"rate": "1"},
-        {"rate": True},
+        {"_rate": None},
+        {"_rate": "1"},
+        {"_rate": True},
+        {"_rate": 0},
+        {"_limit": -1.0},
+        {"_spacing_rate": float("nan")},
+        {"_returns_to": 1e9},
+        {"_now": float("nan")},
+        {"_now": 10**400},
         {"_limit": [1]},
         {"_empty": [1]},
         {"_empty": 7},
         {"_calls": None},
         {"_calls": [[1, "then", 2.0, 1, True]]},
         {"_calls": [[1, 0.0, 0.0, 1, True]]},
+        {"_calls": [[float("nan"), 0.0, 1.0, 1, True]]},
     ],
 )
 def test_what_it_is_not_is_refused(change: dict[str, Any]) -> None:
     state = busy().state()
     assert state["_limit"] is not None
     assert state["_empty"] is not None
-    with pytest.raises((TypeError, ValueError)):
+    with pytest.raises((OverflowError, TypeError, ValueError)):
         Pace.from_state({**state, **change}, at_once=None, per_minute=None)
     with pytest.raises(ValueError, match="not what a pace knows"):
         Pace.from_state({}, at_once=None, per_minute=None)
