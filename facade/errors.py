@@ -220,8 +220,8 @@ class APIStatusError(APIError):
     Attributes:
         status_code: The HTTP status.
         headers: The answer's headers, their names in lower case.
-        retry_after_s: Seconds the service asks to wait before the next request (`Retry-After`, or
-            else `x-ratelimit-reset`), or `None` where it does not say.
+        retry_after_s: Seconds the service asks to wait before the next request, the longer of
+            `Retry-After` and `x-ratelimit-reset`, or `None` where it does not say.
     """
 
     def __init__(

@@ -404,18 +404,15 @@ _SECONDS = re.compile(r"[0-9]{1,300}(\.[0-9]*)?(e-[0-9]+)?")
 
 
 def _retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
-    """Read `Retry-After` (seconds or a date), or else `x-ratelimit-reset` (an interval)."""
+    """Return the longer of `Retry-After` (seconds or a date) and `x-ratelimit-reset` (seconds)."""
     wait = headers.get("retry-after", "").strip()
-    for value in (wait, headers.get("x-ratelimit-reset", "").strip()):
-        if _SECONDS.fullmatch(value):
-            return float(value)
-        if value == wait and (until := _date(value)) is not None:
-            # The service's own clock, where it tells it, spares us a difference between clocks.
-            today = _date(headers.get("date", ""))
-            left = until - (now if today is None else today)
-            if left >= 0:
-                return left
-    return None
+    reset = headers.get("x-ratelimit-reset", "").strip()
+    waits = [float(value) for value in (wait, reset) if _SECONDS.fullmatch(value)]
+    if (until := _date(wait)) is not None:
+        # The service's own clock, where it tells it, spares us a difference between clocks.
+        today = _date(headers.get("date", ""))
+        waits.append(until - (now if today is None else today))
+    return max((wait_s for wait_s in waits if wait_s >= 0), default=None)
 
 
 def _date(value: str) -> float | None:

@@ -315,6 +315,9 @@ DATE = "Wed, 21 Oct 2015 07:28:00 GMT"
         ({"x-ratelimit-reset": "7.5e-05"}, 7.5e-05),
         ({"x-ratelimit-reset": DATE}, None),
         ({"retry-after": "2", "x-ratelimit-reset": "0.5"}, 2),
+        ({"retry-after": "0", "x-ratelimit-reset": "30"}, 30),
+        ({"retry-after": DATE, "x-ratelimit-reset": "0.5"}, 60),
+        ({"retry-after": DATE, "x-ratelimit-reset": "90"}, 90),
         ({"retry-after": "soon", "x-ratelimit-reset": "0.5"}, 0.5),
         ({"retry-after": "-1", "x-ratelimit-reset": "0.5"}, 0.5),
         *(
