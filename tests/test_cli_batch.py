@@ -308,6 +308,20 @@ def test_local_needs_no_key() -> None:
     assert status == 0, said
 
 
+@pytest.mark.parametrize("text", ["", "https://api.example.com/v1", "http://["])
+def test_what_an_emulator_has_spoken_is_not_the_services(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = write("rows.txt", "Hello.")
+    assert batch(rows, "--local")[0] == 0
+    assert results()["000001.wav"]["fingerprint"].startswith("local ")
+    monkeypatch.setenv("TOGETHER_BASE_URL", text)
+    assert batch(rows, "--dry-run")[1].startswith("1 rows: 1 to ask for, ")
+    assert batch(rows, "--dry-run", "--local")[1].startswith("1 rows: 1 are there; 0 to ask for, ")
+    monkeypatch.setenv("TOGETHER_BASE_URL", "http://localhost:1/v1")
+    assert batch(rows, "--dry-run")[1].startswith("1 rows: 1 are there; 0 to ask for, ")
+
+
 # --- what fails ----------------------------------------------------------------------------------
 
 

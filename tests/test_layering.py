@@ -23,6 +23,7 @@ PURE = (
     "_rules.options",
     "_rules.request",
     "_rules.error_mapping",
+    "_rules.origin",
     "_rules.retry",
     "_rules.words",
     "_rules.frames",

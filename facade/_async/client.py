@@ -42,6 +42,7 @@ from facade._rules.options import (
     SynthesizeOptions,
     takes,
 )
+from facade._rules.origin import is_loopback
 from facade._rules.pacing import FASTEST, Pace
 from facade._rules.realtime_settings import RealtimeSettings
 from facade._rules.request import SpeechRequest
@@ -51,7 +52,6 @@ from facade._transport.config import (
     DEFAULT_MAX_AUDIO_BYTES,
     Config,
     Timeouts,
-    is_loopback,
     secret,
 )
 from facade._transport.waiting_async import Many, first_place, moved, new_lock, place, sleep

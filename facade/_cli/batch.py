@@ -14,7 +14,7 @@ import typer
 
 from facade._cli.batch_run import TOLD, BatchRun
 from facade._cli.output_folder import OutputFolder
-from facade._cli.plan import Plan, new_plan
+from facade._cli.plan import Plan, is_local_service, new_plan
 from facade._cli.progress import dollars
 from facade._cli.rows import InputFormat, read_rows
 from facade._cli.shared import (
@@ -124,7 +124,8 @@ def batch(
         folder = OutputFolder(output)
         with ExitStack() as stack:
             file = stack.enter_context(_opened(rows))
-            plan = stack.enter_context(new_plan(folder))
+            is_local = local or is_local_service()
+            plan = stack.enter_context(new_plan(folder, is_local=is_local))
             client = None
             if not dry_run:
                 stack.enter_context(folder.locked())

@@ -5,6 +5,7 @@ temporary file, which is gone with the run: a million rows take no more memory t
 """
 
 import json
+import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,11 +14,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from facade._cli.output_folder import OutputFolder
 from facade._cli.output_names import folders_of, output_name, same_file
 from facade._cli.results import Earlier, ticket
 from facade._cli.rows import BadRow, Row, request_of
+from facade._rules.origin import is_loopback
 from facade._rules.pricing import Price, billed_characters, price_of, usd
 from facade._rules.request import SpeechRequest
 from facade.audio import header_for, needs_header
@@ -48,7 +51,7 @@ class Task:
         id: Its own name.
         name: Where its audio goes, relative to the folder.
         unnamed: The name of its audio before that.
-        fingerprint: Of what is asked for.
+        fingerprint: Of what is asked for, and of whom.
         text, voice, options: What is asked for, as `BatchRequest` has it.
         earlier: What is known of an earlier run.
     """
@@ -96,9 +99,12 @@ class Plan:
         characters: Of the rows to be asked for, by model.
     """
 
-    def __init__(self, database: sqlite3.Connection, folder: OutputFolder) -> None:
+    def __init__(
+        self, database: sqlite3.Connection, folder: OutputFolder, *, is_local: bool
+    ) -> None:
         self._database = database
         self._folder = folder
+        self._origin = "local " if is_local else ""
         self.rows = self.bad = 0
         self.fates: Counter[Fate] = Counter()
         self.characters: Counter[str] = Counter()
@@ -222,7 +228,7 @@ class Plan:
         return found and int(found[0])
 
     def _decide(self, row: Row, request: SpeechRequest, name: str, *, retry_refused: bool) -> None:
-        asked = request.fingerprint
+        asked = f"{self._origin}{request.fingerprint}"
         unnamed = ticket(name, asked) + PurePosixPath(name).suffix
         earlier = self._earlier(name, asked)
         fate = self._fate(earlier, unnamed, retry_refused=retry_refused)
@@ -273,11 +279,27 @@ class Plan:
         return "ask"
 
 
+def is_local_service() -> bool:
+    """Whether the environment names a service on this machine."""
+    try:
+        host = urlsplit(os.environ.get("TOGETHER_BASE_URL", "").strip()).hostname or ""
+    except ValueError:
+        # The client tells that it is no URL.
+        return False
+    return is_loopback(host)
+
+
 @contextmanager
-def new_plan(folder: OutputFolder) -> Iterator[Plan]:
-    """Begin a plan of what goes into a folder."""
+def new_plan(folder: OutputFolder, *, is_local: bool = False) -> Iterator[Plan]:
+    """Begin a plan of what goes into a folder.
+
+    Args:
+        folder: The folder.
+        is_local: Whether the service is on this machine: what an emulator has spoken is never taken
+            for what the real service would.
+    """
     # A name that is empty is a file without one. The engine takes the tasks in a thread of its own.
     with closing(sqlite3.connect("", check_same_thread=False, isolation_level=None)) as database:
         database.executescript(_TABLES)
         database.execute("BEGIN")
-        yield Plan(database, folder)
+        yield Plan(database, folder, is_local=is_local)

@@ -8,11 +8,11 @@ import re
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
-from ipaddress import ip_address
 from typing import Any, NoReturn, TypeVar
 
 import httpx
 
+from facade._rules.origin import is_loopback
 from facade._rules.retry import RetryPolicy
 from facade._version import __version__
 from facade.errors import InvalidRequestError
@@ -266,14 +266,6 @@ def _base_url(given: str | None, insecure_hosts: Collection[str]) -> httpx.URL:
         # Together's own SDK takes the bare host and adds this, so people have it set that way.
         url = url.copy_with(path="/v1")
     return url
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine itself."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 # What RFC 9110 allows, without the letters beyond ASCII.

@@ -13,7 +13,8 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from facade._transport.config import Config, is_loopback, without_frames
+from facade._rules.origin import is_loopback
+from facade._transport.config import Config, without_frames
 from facade.errors import InvalidRequestError
 
 # As httpx's own, but that a connection which was needed once is kept for as long as the others.
