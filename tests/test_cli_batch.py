@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from facade._cli import progress
+from facade._cli import plan, progress
 from facade._cli.output_folder import OutputFolder, ResultsFile, sha256_of
 from facade._cli.progress import Speed, clock, dollars, line
 from tests.faults.server import SPEECH, FaultServer, Peer, answer
@@ -413,6 +413,19 @@ def test_without_room_for_files_nothing_more_is_asked_for(service: FaultServer) 
     assert told.startswith("0 of 200 rows are there")
     assert error.splitlines()[-1].startswith("error: ")
     assert len(service.requests) < 100
+
+
+def test_without_room_for_the_plan_nothing_is_sent(
+    service: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "_TABLES", f"PRAGMA max_page_count = 20; {plan._TABLES}")
+    status, told, error = batch(write("rows.txt", *["Hello. " * 100] * 100))
+    assert (status, told) == (1, "")
+    assert error == (
+        "error: the folder for temporary files, which TMPDIR names, cannot be used: database or "
+        "disk is full\n"
+    )
+    assert service.requests == []
 
 
 # --- going on ------------------------------------------------------------------------------------

@@ -297,9 +297,18 @@ def new_plan(folder: OutputFolder, *, is_local: bool = False) -> Iterator[Plan]:
         folder: The folder.
         is_local: Whether the service is on this machine: what an emulator has spoken is never taken
             for what the real service would.
+
+    Raises:
+        OSError: There is no room for it, from all that is done with the plan.
     """
     # A name that is empty is a file without one. The engine takes the tasks in a thread of its own.
     with closing(sqlite3.connect("", check_same_thread=False, isolation_level=None)) as database:
-        database.executescript(_TABLES)
-        database.execute("BEGIN")
-        yield Plan(database, folder, is_local=is_local)
+        try:
+            database.executescript(_TABLES)
+            database.execute("BEGIN")
+            yield Plan(database, folder, is_local=is_local)
+        except sqlite3.OperationalError as error:
+            # Which one that is, SQLite decides.
+            raise OSError(
+                f"the folder for temporary files, which TMPDIR names, cannot be used: {error}"
+            ) from error

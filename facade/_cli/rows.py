@@ -8,7 +8,7 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, cast, get_args
+from typing import Any, Literal, TypeAlias, cast
 
 from facade._cli.output_names import format_of
 from facade._rules.catalogue import closest
@@ -18,7 +18,6 @@ from facade.errors import InvalidRequestError, InvalidVoiceMixError
 from facade.voices import VoiceMix
 
 InputFormat: TypeAlias = Literal["csv", "jsonl", "text"]
-INPUT_FORMATS: tuple[InputFormat, ...] = get_args(InputFormat)
 
 # Short names, as the command line has them.
 _SHORT = {
@@ -31,6 +30,8 @@ _OPTIONS = SynthesizeOptions.__optional_keys__
 _COLUMNS = frozenset((*_ABOUT_THE_ROW, *_SHORT, *_OPTIONS))
 _WHOLE_NUMBERS = ("sample_rate", "bit_rate")
 _JSON = ("pronunciation_dict", "extra_body")
+# A quotation mark that nobody closes takes in all that follows, as far as that.
+_LONGEST_CELL = 1 << 24
 # Where a comma is the decimal sign, spreadsheets write semicolons between cells.
 _DELIMITERS = (",", ";", "\t")
 
@@ -161,10 +162,22 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _read_csv(lines: Iterable[str]) -> Iterator[Row | BadRow]:
-    lines = iter(lines)
+    # It is that of the whole process.
+    before = csv.field_size_limit(_LONGEST_CELL)
+    try:
+        yield from _csv_rows(iter(lines))
+    finally:
+        csv.field_size_limit(before)
+
+
+def _csv_rows(lines: Iterator[str]) -> Iterator[Row | BadRow]:
     head = next(lines, "")
     delimiter = max(_DELIMITERS, key=head.count)
-    names = [name.strip() for name in next(csv.reader([head], delimiter=delimiter), [])]
+    try:
+        names = [name.strip() for name in next(csv.reader([head], delimiter=delimiter), [])]
+    except csv.Error as error:
+        yield BadRow(1, f"cannot be read: {error}")
+        return
     if why := _wrong_columns(names):
         yield BadRow(1, why)
         return

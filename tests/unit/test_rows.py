@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facade import InvalidRequestError, VoiceMix
+from facade._cli import rows
 from facade._cli.rows import BadRow, InputFormat, Row, read_rows, request_of
 
 
@@ -94,13 +95,25 @@ def test_csv_comes_back_as_it_was_written(cells: list[tuple[str, str]]) -> None:
         ),
         ('text\nHi.\n"Ho\n', [BadRow(3, "cannot be read: unexpected end of data")]),
         (
-            f'text\n"{"x" * 131073}"\nHo.\n',
-            [BadRow(2, "cannot be read: field larger than field limit (131072)")],
+            f'text\n"{"x" * 2001}"\nHo.\n',
+            [BadRow(2, "cannot be read: field larger than field limit (2000)")],
+        ),
+        (
+            f"text,{'x' * 2001}\nHi.,\n",
+            [BadRow(1, "cannot be read: field larger than field limit (2000)")],
         ),
     ],
 )
-def test_csv_that_cannot_be(text: str, bad: list[BadRow]) -> None:
+def test_csv_that_cannot_be(text: str, bad: list[BadRow], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "_LONGEST_CELL", 2000)
     assert [row for row in read(text, "csv") if isinstance(row, BadRow)] == bad
+
+
+def test_a_text_may_be_as_long_as_elsewhere() -> None:
+    before = csv.field_size_limit()
+    text = "x" * (before + 1)
+    assert read(f"text\n{text}\nHo.\n", "csv") == [Row(2, text), Row(3, "Ho.")]
+    assert csv.field_size_limit() == before
 
 
 def test_jsonl() -> None:
