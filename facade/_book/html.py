@@ -29,18 +29,23 @@ def read_html(
         chapters: The titles of the chapters that begin in it, by the ids that they begin at.
     """
     if is_xhtml:
-        markup = _CDATA.sub(lambda section: escape(section[1]), markup)
+        markup = _CDATA.sub(_cdata_text, markup)
     reader = _Reader(alt_texts, is_xhtml, chapters)
     # Other sections with marks are comments to a browser, and an error to the parser.
-    reader.feed(_MARKED_SECTION.sub("", markup))
+    reader.feed(markup.replace("<![", "<! ["))
     reader.close()
     return Document(
         reader.found, tidy(reader.title) or None, reader.author or None, reader.language
     )
 
 
-_CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
-_MARKED_SECTION = re.compile(r"<!\[[^>]*>?")
+# A section without an end takes the rest, so that no other looks for one.
+_CDATA = re.compile(r"<!\[CDATA\[(?:(.*?)\]\]>|.*)", re.DOTALL)
+
+
+def _cdata_text(section: re.Match[str]) -> str:
+    return section[0] if section[1] is None else escape(section[1])
+
 
 _VOID = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param"}
@@ -204,6 +209,10 @@ class _Reader(HTMLParser):
         self._text.append(data.replace("\n", LINE_BREAK) if self._open["pre"] else data)
 
     def close(self) -> None:
+        if self.rawdata.startswith("<") and len(self.rawdata) > 1:
+            # A tag or comment without an end; the parser would look for one from each "<" in it.
+            self._omit_rest(self.rawdata)
+            self.rawdata = ""
         super().close()
         while len(self._stack) > 1:
             self.handle_endtag(self._stack[-1].tag)
@@ -330,6 +339,12 @@ class _Reader(HTMLParser):
         return ":" not in path and (mark != "" or (self._is_xhtml and path != ""))
 
     # --- what is read and what is not ------------------------------------------------------------
+
+    def _omit_rest(self, markup: str) -> None:
+        if self._omitted_depth:
+            self._omitted.append(markup)
+        else:
+            self._behind.append(Omission("broken markup", tidy(markup)))
 
     def _end_omission(self, tag: str) -> None:
         text = "".join(self._omitted)

@@ -41,6 +41,8 @@ def omissions(markup: str) -> list[tuple[str, str]]:
         ("<p>今日は、\n  いい<b>天気</b>\nOK", ["今日は、いい天気 OK"]),
         ("<ruby>漢<rp>(</rp><rt>かん</rt><rp>)</rp>字<rt>じ</rt></ruby>だ", ["漢字だ"]),
         ("<!-- no --><!DOCTYPE x><?php no ?><![if x]>yes<![endif]>", ["yes"]),
+        ("<!--[if IE]>no<![endif]--><!--[if !IE]><!-->yes<!--<![endif]-->", ["yes"]),
+        ("<!<![>[x]>a", ["[x]>a"]),
         ("a &lt;b&gt; &bogus; &#x41; 1 < 2", ["a <b> &bogus; A 1 < 2"]),
         ("<p></p><p>a</p></p></b></div><p>b", ["a", "b"]),
         ("<dl><dt>a<dd>b<dt>c</dl>", ["a", "b", "c"]),
@@ -275,6 +277,14 @@ def test_an_element_that_is_left_out_may_lack_its_end() -> None:
     assert texts("<ol><li hidden>a<ol><li>b</ol><li>c</ol>") == ["2. c"]
 
 
+@pytest.mark.parametrize("rest", ["<!-- a > b <p>c", "<p class='a>b</p>", "<p a", "</p", "<? a"])
+def test_what_is_behind_a_tag_without_an_end_is_listed(rest: str) -> None:
+    assert texts(f"<p>Before.</p>{rest}") == ["Before."]
+    assert omissions(f"<p>Before.</p>{rest}") == [("broken markup", rest)]
+    assert omissions(f"<p>Before.<nav>a {rest}") == [("navigation", f"a {rest}")]
+    assert texts("Is 1 <") == ["Is 1 <"]
+
+
 # --- XHTML, anchors, and what no one has written with care ---------------------------------------
 
 
@@ -362,9 +372,20 @@ def test_no_word_is_lost(elements: list[tuple[str, bool]]) -> None:
         "<sup>" * 10_000 + "a" + "</sup>" * 10_000,
         "<pre>" + "*<code>a</code>" * 10_000,
         "<ol><li>a" * 10_000,
+        "a" + "<![CDATA[" * 200_000,
+        "<a " * 200_000,
+        "<!--" * 200_000,
+        "<! " * 200_000,
+        "<? " * 200_000,
+        "</ " * 200_000,
+        "<p a='>" + "<a b='>'" * 200_000,
+        """<a b=">" """ * 200_000,
     ],
-    ids=["unclosed", "unopened", "raised", "nested", "code", "lists"],
+    ids=[
+        *("unclosed", "unopened", "raised", "nested", "code", "lists", "sections", "tags"),
+        *("comments", "declarations", "instructions", "ends", "quotes", "attributes"),
+    ],
 )
 def test_hostile_markup_takes_no_more_than_its_length(markup: str) -> None:
     """Each would take hours if anything in it were read again and again."""
-    assert read_html(markup).found
+    assert read_html(markup, is_xhtml=True).found
