@@ -95,7 +95,6 @@ _OMITTED_ROLES = {
 }
 # Of Project Gutenberg and pandoc, which have no roles.
 _OMITTED_CLASSES = {
-    **dict.fromkeys(("highlight", "sourcecode"), "code"),
     **dict.fromkeys(("footnote", "footnotes"), "footnote"),
     **dict.fromkeys(
         ("fnanchor", "footnote-ref", "footnote-back", "footnote-backref"), "note number"
@@ -103,6 +102,8 @@ _OMITTED_CLASSES = {
     **dict.fromkeys(("pagenum", "pageno"), "page number"),
     "pg-boilerplate": "licence",
 }
+# Of Pygments and pandoc, for a `pre` or what is around it; elsewhere they may mean anything.
+_CODE = frozenset({"highlight", "sourcecode"})
 _HIDING = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 
 # A note's number, in a link to the note and in raised letters.
@@ -128,6 +129,8 @@ class _Element:
     start: int
     # Whether it is a link to a place in the book.
     is_link: bool
+    # Whether it says that it has code in it.
+    is_code: bool
     # The number of the next item, in a list that counts them.
     number: int | None
 
@@ -142,7 +145,7 @@ class _Reader(HTMLParser):
         self._alt_texts = alt_texts
         self._is_xhtml = is_xhtml
         self._chapters = dict(chapters)
-        self._stack = [_Element("", "paragraph", 0, None, 0, False, None)]
+        self._stack = [_Element("", "paragraph", 0, None, 0, False, False, None)]
         self._open: Counter[str] = Counter()
         self._links = 0
         # The paragraph that is being read, and what is left out of it.
@@ -253,6 +256,7 @@ class _Reader(HTMLParser):
             language=language,
             start=len(self._text),
             is_link=tag == "a" and self._is_internal(attributes.get("href", "")),
+            is_code=not _CODE.isdisjoint(_words(attributes, "class")),
             number=_integer(attributes.get("start", ""), 1) if tag == "ol" else None,
         )
 
@@ -287,6 +291,8 @@ class _Reader(HTMLParser):
         roles = _words(attributes, "role") + _words(attributes, "epub:type")
         if tag == "table" and not {"presentation", "none"}.isdisjoint(roles):
             return None
+        if tag == "pre" and any(element.is_code for element in self._stack[-2:]):
+            return "code"
         if tag == "code" and self._stack[-2].tag == "pre" and self._has_only_images:
             return "code"
         if tag in _OMITTED_TAGS:

@@ -70,6 +70,16 @@ def test_paragraphs_are_of_kinds() -> None:
     ]
 
 
+def test_what_is_highlighted_and_no_code_is_read() -> None:
+    assert texts("<p>See <span class=highlight>this</span>.<p class=highlight>And this.") == [
+        "See this.",
+        "And this.",
+    ]
+    markup = "<div class=highlight><p>One.</p><pre><span>x = 1</span></pre><p>Two.</p></div>"
+    assert texts(markup) == ["One.", "Two."]
+    assert omissions(markup) == [("code", "x = 1")]
+
+
 def test_numbers_of_items_are_read() -> None:
     markup = (
         "<ol><li>a<li><p>b</p><p>c</p><ol start=7><li>d</ol><li value=9>e<li value=x>f<li></ol>"
@@ -168,6 +178,7 @@ def test_a_heading_may_link_to_the_table_of_contents() -> None:
         ("<table><tr><td>1<td>2</table>", ("table", "1 2")),
         ("<pre><code>x = 1</code></pre>", ("code", "x = 1")),
         ("<div class=sourceCode><pre>x</pre></div>", ("code", "x")),
+        ("<pre class='sourceCode python'>x</pre>", ("code", "x")),
         ("<aside role=doc-footnote><p>a</aside>", ("footnote", "a")),
         ("<aside epub:type=footnote>a</aside>", ("footnote", "a")),
         ("<section class='footnotes'><ol><li>a</section>", ("footnote", "a")),
