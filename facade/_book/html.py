@@ -111,8 +111,11 @@ _NOTE_MARK = re.compile(
     r"\s*(?:[\[(]\s*(?:[0-9]{1,4}|[A-Za-z]|[ivxlc]{1,6}|[*†‡§¶#]{1,4})\s*[\])]|[*†‡§¶]{1,4})\s*"
 )
 _NOTE_NUMBER = re.compile(r"\s*[0-9]{1,4}\s*")
-# Behind a word or a mark; behind a unit, such as "cm", it is a power.
-_BEFORE_NOTE = re.compile(r"(?:[^\W\d_]{4}|[^\w\s])\s*\Z")
+# Behind a word, a year in brackets or a mark; behind a unit, such as "cm", it is a power.
+_BEFORE_NOTE = re.compile(r"(?:[^\W\d_]{4}|\w{4}\)|[^\w\s)]\)?)\s*\Z")
+# The power of a number or of a formula, which would else become a part of the number.
+_POWER = re.compile(r"\s*[-\u2212+]?[0-9]{1,4}\s*")
+_BEFORE_POWER = re.compile(r"[0-9)]\Z")
 _LONGEST_NOTE_NUMBER = 12
 _PARAGRAPH_BREAK = re.compile(r"\v[ \t\r\n\f]*\v\s*")
 
@@ -328,6 +331,9 @@ class _Reader(HTMLParser):
         if text and self._is_note_number(element, text, before):
             self._text[max(element.start - 2, 0) :] = [before.rstrip(" \t\r\n")]
             self._behind.append(Omission("note number", tidy(text)))
+        elif element.tag == "sup" and _POWER.fullmatch(text) and _BEFORE_POWER.search(before):
+            # Kokoro reads ⁶ as it reads 6.
+            self._text.insert(element.start, "^")
 
     def _is_note_number(self, element: _Element, text: str, before: str) -> bool:
         if self._links and self._open["sup"]:

@@ -233,6 +233,11 @@ def test_what_is_no_text_is_not_listed(markup: str) -> None:
         ("so <a href='#p'>(see)</a>.", None),
         ("cm<sup>2</sup>.", None),
         ("10<sup>th</sup>.", None),
+        ("10<sup>6</sup>.", None),
+        ("(a+b)<sup>2</sup>.", None),
+        ("(see above)<sup>2</sup>.", "2"),
+        ("Doe (1912)<sup>3</sup>.", "3"),
+        ("(he said so.)<sup>2</sup>.", "2"),
         ("word<sup>th</sup>.", None),
         (
             "page <a href='#p'><i>a</i> <i>b</i> <i>c</i> <i>d</i> <i>e</i> <i>f</i> <i>g</i></a>",
@@ -252,6 +257,13 @@ def test_numbers_of_notes_are_left_out_and_other_raised_letters_are_not(
         (text,) = texts(f"<p>{markup} Go on.")
         assert number not in text
         assert " ." not in text
+
+
+def test_powers_are_no_part_of_their_numbers() -> None:
+    assert texts(
+        "<p>10<sup>6</sup>, 10<i><sup>\u22123</sup></i>, (<i>a</i>+b)<sup>2</sup>, 9 cm<sup>2</sup>"
+    ) == ["10^6, 10^\u22123, (a+b)^2, 9 cm2"]
+    assert texts("<p>10<sup>th</sup>, 1<sup><b>2</b></sup>") == ["10th, 1^2"]
 
 
 def test_what_is_left_out_stands_in_its_chapter() -> None:
