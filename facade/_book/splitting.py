@@ -62,15 +62,16 @@ def split_book(book: Book, *, target: int = 200, limit: int = 400) -> Iterator[P
             f"must be at least 1 and at most the limit of {limit}, not {target}", param="target"
         )
     for chapter_index, chapter in enumerate(book.chapters):
+        # Nothing is spoken of an empty paragraph, so no pause can follow it.
+        last = max((i for i, part in enumerate(chapter.paragraphs) if part.text), default=0)
         for index, paragraph in enumerate(chapter.paragraphs):
             language = paragraph.language or book.language or "en"
             voice = paragraph.voice or chapter.voice
-            is_last = index == len(chapter.paragraphs) - 1
             pieces = list(_pieces(paragraph.text, language, target, limit))
             for number, (sentences, ends_sentence) in enumerate(pieces, 1):
                 pause: PauseKind = "sentence" if ends_sentence else "clause"
                 if number == len(pieces):
-                    pause = "chapter" if is_last else "paragraph"
+                    pause = "chapter" if index == last else "paragraph"
                 text = "".join(sentences)
                 yield Piece(chapter_index, index, text, sentences, voice, pause)
 

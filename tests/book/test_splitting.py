@@ -300,6 +300,21 @@ def test_what_follows_a_piece_is_said() -> None:
     ]
 
 
+def test_an_empty_paragraph_takes_no_pause_with_it() -> None:
+    book = Book(
+        (
+            Chapter((Paragraph(""), Paragraph("One."), Paragraph(""), Paragraph("Two."))),
+            Chapter((Paragraph(""),)),
+            Chapter((Paragraph("Three."), Paragraph(""))),
+        )
+    )
+    assert [(piece.text, piece.pause) for piece in split_book(book)] == [
+        ("One.", "paragraph"),
+        ("Two.", "chapter"),
+        ("Three.", "chapter"),
+    ]
+
+
 def test_a_paragraphs_voice_comes_before_its_chapters() -> None:
     mix = VoiceMix.parse("af_bella+af_heart")
     paragraphs = (Paragraph("One."), Paragraph("Two.", voice="am_adam"))
