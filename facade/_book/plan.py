@@ -95,6 +95,7 @@ class NarrationPlan:
         self.book = replace(
             book,
             chapters=tuple(chapter for _, chapter in chosen),
+            language=book.language or options.get("language"),
             omissions=tuple(
                 omission
                 for omission in book.omissions

@@ -94,7 +94,8 @@ class NarrationOptions(TypedDict, total=False):
         sample_rate: In Hz, from 8,000 to 48,000, of the pieces and of the file. Cartesia and
             MiniMax honour it (default 44100); Kokoro and Orpheus always give 24000 (contract). It
             is needed for a model that is not known.
-        language, pronunciation_dict, segment, extra_body: As in `SpeechOptions`.
+        language: As in `SpeechOptions`. A book that does not say its own is divided as one in this.
+        pronunciation_dict, segment, extra_body: As in `SpeechOptions`.
         alignment: `"word"` to have subtitles with the time of each word. The pieces are streamed
             then, and one is kept only together with its words.
     """

@@ -216,6 +216,25 @@ def test_options_go_with_every_request(
     assert not body.get("stream")
 
 
+@pytest.mark.parametrize(("of_book", "option"), [(None, "es"), ("es", "en"), ("es", None)])
+def test_a_text_is_divided_as_its_language_has_it(
+    narrate: Narrate,
+    together_emulator: SpeechEmulator,
+    tmp_path: Path,
+    of_book: str | None,
+    option: str | None,
+) -> None:
+    spanish = "La Sra. López vive en la Av. Central. No conoce a nadie."
+    book = Book((chapter(spanish),), language=of_book)
+    _, save = narrate(together_emulator.url, book, language=option)
+    save(tmp_path / "book.wav", subtitles=tmp_path / "book.srt")
+    cues = (tmp_path / "book.srt").read_text(encoding="utf-8").split("\n\n")
+    assert [cue.splitlines()[2:] for cue in cues if cue] == [
+        ["La Sra. López vive en la Av. Central."],
+        ["No conoce a nadie."],
+    ]
+
+
 def test_subtitles_have_words_where_they_are_asked_for(
     narrate: Narrate, together_emulator: SpeechEmulator, tmp_path: Path
 ) -> None:
