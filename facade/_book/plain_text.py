@@ -117,9 +117,12 @@ class _Reader:
         self._alt_texts = alt_texts
         self._keeps_lines = keeps_lines
         self._levels = _heading_levels(stanzas)
-        notes = {note[1] for stanza in stanzas if (note := _NOTE.match(stanza.lines[0]))}
+        # In a script, a line may begin with a voice of one letter.
+        self._note = _FOOTNOTE if keeps_lines else _NOTE
+        before = r"(?<=\S) *" if keeps_lines else r"(?<![ \n])[ \n]*"
+        notes = {note[1] for stanza in stanzas if (note := self._note.match(stanza.lines[0]))}
         labels = "|".join(map(re.escape, notes))
-        self._reference = re.compile(rf"(?<![ \n])[ \n]*\[(?:{labels})\]") if notes else None
+        self._reference = re.compile(rf"{before}\[(?:{labels})\]") if notes else None
 
     def found(self) -> Iterator[Found]:
         index = 0
@@ -180,7 +183,7 @@ class _Reader:
                 yield Block(Paragraph(picture[1], "image"))
             else:
                 yield Omission("image", picture[1])
-        elif _NOTE.match(stanza.lines[0]):
+        elif self._note.match(stanza.lines[0]):
             yield Omission("footnote", stanza.text)
         else:
             for kind, lines in _paragraphs(stanza.lines):
@@ -189,6 +192,7 @@ class _Reader:
 
 _PICTURE = re.compile(r"\[Illustration:? ?(.*)\]", re.DOTALL)
 _NOTE = re.compile(r" *\[(?:Footnote )?([0-9]{1,4}|[A-Z*†])(?:\]|:)(?= *\S)")
+_FOOTNOTE = re.compile(r" *\[Footnote ([0-9]{1,4}|[A-Z*†])(?:\]|:)(?= *\S)")
 _EMPHASIS = re.compile(r"(?<!\w)_(?=\S)([^_]+)_(?!\w)")
 _HYPHEN = re.compile(r"(?<=[^\W\d_])-\n(?=[^\W\d_])")
 _DASH = re.compile("(?<!-)--(?!-)")

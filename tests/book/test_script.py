@@ -39,6 +39,17 @@ def test_headings_and_verse_have_voices_too() -> None:
     ]
 
 
+def test_voices_of_one_letter_are_no_notes() -> None:
+    script = "[A] Hello there.[B]\n\n[B] Hi\nto you,\n[A] [A] is here.\n\n[Footnote B: Not she.]"
+    book = read_book(script, script=True)
+    assert paragraphs(book) == [
+        Paragraph("Hello there.", voice="A"),
+        Paragraph("Hi to you,", voice="B"),
+        Paragraph("[A] is here.", voice="A"),
+    ]
+    assert [left.kind for left in book.omissions] == ["note number", "footnote"]
+
+
 def test_html_may_be_a_script() -> None:
     markup = "<h1>A</h1><p>[am_adam] One,<br>two.<br>[af_sky] Three.</p><p>今日は<br>雨</p>"
     assert paragraphs(read_book(markup, format="html", script=True)) == [
