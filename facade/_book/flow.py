@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from facade._book.text import CREDITS, CREDITS_WITHIN, LICENCE_END, LICENCE_START
 from facade.books import Chapter, Omission, Paragraph
 
 
@@ -40,17 +39,42 @@ class Document:
 def without_licence(found: Sequence[Found]) -> Iterator[Found]:
     """Leave out what Project Gutenberg puts around a book."""
     texts = [item.paragraph.text if isinstance(item, Block) else "" for item in found]
-    starts = [index for index, text in enumerate(texts, 1) if LICENCE_START.search(text)]
-    start = starts[-1] if starts else 0
-    ends = (index for index, text in enumerate(texts) if LICENCE_END.search(text))
-    end = next((index for index in ends if index >= start), len(found))
+    start, end = within_licence(texts)
+    credits_end = 0
     for index, item in enumerate(found):
         if isinstance(item, Block) and not start <= index < end:
-            yield Omission("licence", texts[index])
-        elif starts and index < start + CREDITS_WITHIN and CREDITS.match(texts[index]):
-            yield Omission("credits", texts[index])
-        else:
-            yield item
+            item = Omission("licence", texts[index])
+        elif index < credits_end and _CREDITS.match(texts[index]):
+            item = Omission("credits", texts[index])
+        if isinstance(item, Omission) and item.kind == "licence":
+            credits_end = index + 1 + _CREDITS_WITHIN
+        yield item
+
+
+def within_licence(texts: Sequence[str]) -> tuple[int, int]:
+    """Return where the book begins and ends in what Project Gutenberg has put around it.
+
+    Args:
+        texts: Lines or paragraphs.
+    """
+    starts = [index for index, text in enumerate(texts, 1) if _LICENCE_START.search(text)]
+    ends = (index for index, text in enumerate(texts) if _LICENCE_END.search(text))
+    end = next((index for index in ends if not starts or index >= starts[0]), len(texts))
+    # Another book may follow, with a start of its own.
+    return max((start for start in starts if start <= end), default=0), end
+
+
+_LICENCE_START = re.compile(
+    r"^\*{3} ?START OF (?:THE|THIS) PROJECT GUTENBERG.*$|^\*END\*? ?THE SMALL PRINT!.*$",
+    re.MULTILINE,
+)
+_LICENCE_END = re.compile(
+    r"^\*{3} ?END OF (?:THE|THIS) PROJECT GUTENBERG.*$|^End of (?:the |this )?Project Gutenberg\b",
+    re.MULTILINE,
+)
+# The first paragraphs behind the start of its text may say who made it.
+_CREDITS = re.compile(r"(?:Produced|E-text prepared|Transcribed|Credits:?) ", re.IGNORECASE)
+_CREDITS_WITHIN = 3
 
 
 def start_at_headings(found: Sequence[Found]) -> Iterator[Found]:

@@ -11,16 +11,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
 
-from facade._book.flow import PART, Block, Document, Found
-from facade._book.text import (
-    CREDITS,
-    CREDITS_WITHIN,
-    LICENCE_END,
-    LICENCE_START,
-    LINE_BREAK,
-    is_speakable,
-    tidy,
-)
+from facade._book.flow import PART, Block, Document, Found, within_licence
+from facade._book.text import LINE_BREAK, is_speakable, tidy
 from facade.books import Omission, Paragraph, ParagraphKind
 
 
@@ -33,10 +25,10 @@ def read_plain_text(source: str, *, alt_texts: bool = False, keeps_lines: bool =
         keeps_lines: Whether each line of the source stays one.
     """
     text = _LINE_END.sub("\n", source).replace("\f", "\n\n").expandtabs()
-    header, text, footer = _without_licence(text)
-    reader = _Reader(
-        _stanzas(text), alt_texts=alt_texts, keeps_lines=keeps_lines, has_licence=header != ""
-    )
+    lines = text.split("\n")
+    start, end = within_licence(lines)
+    header, footer = "\n".join(lines[:start]), "\n".join(lines[end:])
+    reader = _Reader(_stanzas(lines[start:end]), alt_texts=alt_texts, keeps_lines=keeps_lines)
     found = [*_licence(header), *reader.found(), *_licence(footer)]
     fields = {name: tidy(value) for name, value in _FIELD.findall(header)}
     language = _LANGUAGES.get(fields.get("Language", "").lower())
@@ -46,15 +38,6 @@ def read_plain_text(source: str, *, alt_texts: bool = False, keeps_lines: bool =
 _LINE_END = re.compile("\r\n?")
 
 # --- the licence of Project Gutenberg ------------------------------------------------------------
-
-
-def _without_licence(text: str) -> tuple[str, str, str]:
-    """Part a text from what stands before and behind it."""
-    starts = list(LICENCE_START.finditer(text))
-    start = starts[-1].end() if starts else 0
-    end = LICENCE_END.search(text, start)
-    stop = end.start() if end else len(text)
-    return text[:start], text[start:stop], text[stop:]
 
 
 def _licence(text: str) -> Iterator[Omission]:
@@ -89,12 +72,12 @@ class _Stanza:
     room: int
 
 
-def _stanzas(text: str) -> list[_Stanza]:
+def _stanzas(source: Sequence[str]) -> list[_Stanza]:
     stanzas: list[_Stanza] = []
     # The text's beginning is as good as room.
     room = _WIDE_ROOM
     lines: list[str] = []
-    for line in [*text.split("\n"), ""]:
+    for line in [*source, ""]:
         if line.strip():
             lines.append(line.rstrip())
         elif lines:
@@ -109,11 +92,8 @@ _WIDE_ROOM = 2
 
 
 class _Reader:
-    def __init__(
-        self, stanzas: Sequence[_Stanza], *, alt_texts: bool, keeps_lines: bool, has_licence: bool
-    ) -> None:
+    def __init__(self, stanzas: Sequence[_Stanza], *, alt_texts: bool, keeps_lines: bool) -> None:
         self._stanzas = stanzas
-        self._has_licence = has_licence
         self._alt_texts = alt_texts
         self._keeps_lines = keeps_lines
         self._levels = _heading_levels(stanzas)
@@ -134,9 +114,7 @@ class _Reader:
                 yield Omission("navigation", text)
                 index = end
                 continue
-            if self._has_licence and index < CREDITS_WITHIN and CREDITS.match(stanza.text):
-                yield Omission("credits", stanza.text)
-            elif self._levels[index] and self._is_titled(index):
+            if self._levels[index] and self._is_titled(index):
                 title = self._stanzas[index + 1]
                 yield from self._block([*stanza.lines, *title.lines], self._levels[index])
                 index += 1

@@ -6,19 +6,6 @@ from unicodedata import normalize
 # Where a line that matters ends. A line feed is a space like any other.
 LINE_BREAK = "\v"
 
-# What Project Gutenberg puts around a book.
-LICENCE_START = re.compile(
-    r"^\*{3} ?START OF (?:THE|THIS) PROJECT GUTENBERG.*$|^\*END\*? ?THE SMALL PRINT!.*$",
-    re.MULTILINE,
-)
-LICENCE_END = re.compile(
-    r"^\*{3} ?END OF (?:THE|THIS) PROJECT GUTENBERG.*$|^End of (?:the |this )?Project Gutenberg\b",
-    re.MULTILINE,
-)
-# The first paragraphs behind the start of its text may say who made it.
-CREDITS = re.compile(r"(?:Produced|E-text prepared|Transcribed|Credits:?) ", re.IGNORECASE)
-CREDITS_WITHIN = 3
-
 # Characters of Chinese and Japanese, which are written without spaces.
 WIDE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 

@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks.book_text import book_text
 from facade import Book, Chapter, Omission, Paragraph, read_book
+from facade._book.reading import BookFormat
 
 
 def outline(book: Book) -> list[tuple[str | None, list[str]]]:
@@ -251,6 +252,29 @@ Please read this before you copy it.
         "Small print.\n*END*THE SMALL PRINT! FOR BOOKS*\n\nText.\n\nEnd of Project Gutenberg's Sea"
     )
     assert outline(old) == [(None, ["Text."])]
+
+
+@pytest.mark.parametrize("format", ["text", "html"])
+def test_of_two_books_of_project_gutenberg_the_first_is_read(format: BookFormat) -> None:  # noqa: A002
+    source = "".join(
+        f"Title: {title}\n\n*** START OF THE PROJECT GUTENBERG EBOOK {title} ***\n\n"
+        f"Produced by Some Body\n\nThe {title} was wide.\n\n"
+        f"*** END OF THE PROJECT GUTENBERG EBOOK {title} ***\n\nTerms.\n\n"
+        for title in ("SEA", "LAND")
+    )
+    if format == "html":
+        source = "<p>" + source.replace("\n\n", "</p><p>")
+    book = read_book(source, format=format)
+    assert outline(book) == [(None, ["The SEA was wide."])]
+    assert [left.kind for left in book.omissions if left.kind != "licence"] == ["credits"]
+    assert "The LAND was wide." in " ".join(left.text for left in book.omissions)
+
+
+def test_a_book_of_project_gutenberg_may_lack_an_end() -> None:
+    end, start = "End of Project Gutenberg's", "*** START OF THIS PROJECT GUTENBERG EBOOK ***"
+    assert outline(read_book(f"{start}\n\nText.")) == [(None, ["Text."])]
+    assert outline(read_book(f"Text.\n\n{end} Sea")) == [(None, ["Text."])]
+    assert outline(read_book(f"{end} header\n\n{start}\n\nText.")) == [(None, ["Text."])]
 
 
 def test_notes_and_pictures_are_left_out() -> None:
