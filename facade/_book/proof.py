@@ -8,6 +8,7 @@ takes 0.054 s (French) to 0.08 s (Hindi), a Han character or kana 0.17 s to 0.30
 second in seventeen languages (Coupé and others, Science Advances 5, 2019).
 """
 
+import re
 from unicodedata import category, east_asian_width
 
 SILENT_PEAK = 0.005
@@ -22,17 +23,16 @@ _DIGIT_S = (0.04, 1.2)
 _MARK_S = (0.0, 0.6)
 # What a short text may take besides.
 _SLACK_S = 3.0
+# Hardly a word has a letter three times in a row; a cry, such as "Aaaargh!", may be as short as one
+# that has it once.
+_CRY = re.compile(r"([^\W\d_])\1{2,}", re.IGNORECASE)
 
 
 def likely_s(text: str) -> tuple[float, float]:
     """Return the least and the most seconds that a text takes to say."""
-    least, most = 0.0, _SLACK_S
-    for character in text:
-        if not character.isspace():
-            shortest, longest = _seconds_of(character)
-            least += shortest
-            most += longest
-    return least, most
+    least = sum(shortest for shortest, _ in map(_seconds_of, _CRY.sub(r"\1", text)))
+    most = sum(longest for _, longest in map(_seconds_of, text))
+    return least, most + _SLACK_S
 
 
 def flaw_of(text: str, *, speech_s: float, peak: float) -> str | None:
@@ -57,6 +57,8 @@ def flaw_of(text: str, *, speech_s: float, peak: float) -> str | None:
 
 
 def _seconds_of(character: str) -> tuple[float, float]:
+    if character.isspace():
+        return 0.0, 0.0
     # Vowel signs, as Hindi writes them, are spoken too.
     if category(character)[0] == "M":
         return _LETTER_S

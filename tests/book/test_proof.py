@@ -52,5 +52,11 @@ def test_a_longer_text_takes_longer(text: str) -> None:
     assert likely_s(text)[1] < likely_s(text * 2)[1]
 
 
+@pytest.mark.parametrize("text", ["A" + "a" * 200 + "rgh!", "うわ" + "あ" * 100])
+def test_a_cry_may_be_short_or_long(text: str) -> None:
+    for speech_s in (0.8, 5.0, 50.0):
+        assert flaw_of(text, speech_s=speech_s, peak=0.5) is None
+
+
 def test_spaces_take_no_time() -> None:
     assert likely_s("a\n\t b") == likely_s("ab")
