@@ -48,7 +48,7 @@ from facade._cli.shared import (
 )
 
 SourceFormat = Literal["text", "markdown", "html", "epub"]
-BookFormat = Literal["wav", "mp3", "flac", "opus", "m4b"]
+OutputFormat = Literal["wav", "mp3", "flac", "opus", "m4b"]
 _PAUSES = ("clause", "sentence", "paragraph", "chapter")
 _RANGE = re.compile(r"([0-9]+)(?:-([0-9]+))?")
 # How many missing pieces are named.
@@ -114,7 +114,7 @@ def narrate(
         ),
     ] = None,
     response_format: Annotated[
-        BookFormat | None,
+        OutputFormat | None,
         typer.Option("--format", help="Of the output; by default what its name says."),
     ] = None,
     bit_rate: Annotated[int | None, typer.Option(help="Of MP3, Opus and M4B, in bit/s.")] = None,
