@@ -30,6 +30,7 @@ def read_html(
     """
     if is_xhtml:
         markup = _CDATA.sub(_cdata_text, markup)
+    markup = _ENDLESS_NUMBER.sub("\ufffd", markup)
     reader = _Reader(alt_texts, is_xhtml, chapters)
     # Other sections with marks are comments to a browser, and an error to the parser.
     reader.feed(markup.replace("<![", "<! ["))
@@ -41,6 +42,8 @@ def read_html(
 
 # A section without an end takes the rest, so that no other looks for one.
 _CDATA = re.compile(r"<!\[CDATA\[(?:(.*?)\]\]>|.*)", re.DOTALL)
+# A character's number that is too large is this one; Python refuses to read the longest.
+_ENDLESS_NUMBER = re.compile("&#[0-9]{100,};?")
 
 
 def _cdata_text(section: re.Match[str]) -> str:
