@@ -101,12 +101,38 @@ def heard_of(
     return Heard(text[:end], text[end:], by, played_s)
 
 
-def reaches_end(text: str, words: Sequence[WordTiming]) -> bool:
-    """Whether the timings come to the last word of `text`."""
-    if not words:
-        return False
-    end = _ends_of(text, words)[-1]
-    return not any(map(str.isalnum, text[end:]))
+class Reach:
+    """How far the timings of a text come, while more of them come: each is looked at once."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._letters, self._places = _letters(text)
+        self._starts = _word_starts(text, self._places)
+        # The words that more to come may have found elsewhere, and the letter where they begin.
+        self._open: list[str] = []
+        self._at = 0
+        self._last = (0, 0)
+        self._known = (0, False)
+
+    def is_whole(self, words: Sequence[WordTiming]) -> bool:
+        """Whether the timings, all that have come, come to the last word of the text."""
+        count = self._known[0]
+        if count != len(words):
+            self._open += [_letters(word.word)[0] for word in words[count:]]
+            self._known = (len(words), self._match())
+        return self._known[1]
+
+    def _match(self) -> bool:
+        spans, self._at = self._spans(ahead=_SKIPPED_WORDS)
+        self._last = _last_found(spans, *self._last)
+        del self._open[: len(spans)]
+        end, missing = _last_found(self._spans()[0], *self._last)
+        left = self._text[self._places[end - 1] + 1 if end else 0 :]
+        # Each word that was not found stands for one.
+        return not any(map(str.isalnum, "".join(left.split(None, missing)[missing:])))
+
+    def _spans(self, *, ahead: int = 0) -> tuple[list[tuple[int, int] | None], int]:
+        return _found(self._open, self._letters, self._starts, self._at, ahead=ahead)
 
 
 def _whole_words(text: str, share: float) -> int:
@@ -133,7 +159,7 @@ def _ends_of(text: str, words: Sequence[WordTiming]) -> list[int]:
     """Return for each word where it ends in `text`, never before the one before it."""
     letters, places = _letters(text)
     starts = _word_starts(text, places)
-    spans = _found([_letters(word.word)[0] for word in words], letters, starts)
+    spans, _ = _found([_letters(word.word)[0] for word in words], letters, starts)
     ends: list[int] = []
     missing: list[int] = []
     at = 0
@@ -154,6 +180,9 @@ def _ends_of(text: str, words: Sequence[WordTiming]) -> list[int]:
 
 def _letters(text: str) -> tuple[str, list[int]]:
     """Return the letters and digits of `text`, folded, and where each of them stands in it."""
+    if text.isascii():
+        at = [place for place, character in enumerate(text) if character.isalnum()]
+        return "".join(filter(str.isalnum, text)).lower(), at
     letters: list[str] = []
     places: list[int] = []
     for place, character in enumerate(text):
@@ -181,11 +210,23 @@ def _word_starts(text: str, places: Sequence[int]) -> set[int]:
     return starts
 
 
-def _found(words: Sequence[str], letters: str, starts: set[int]) -> list[tuple[int, int] | None]:
-    """Return for each word which letters it is, in order, or `None` where it is not found."""
+def _found(
+    words: Sequence[str], letters: str, starts: set[int], at: int = 0, *, ahead: int = 0
+) -> tuple[list[tuple[int, int] | None], int]:
+    """Say for each word which letters it is, in order, or `None` where it is not found.
+
+    Args:
+        words: The letters of the words.
+        letters: Those of the text.
+        starts: Which of them begin a word.
+        at: From which of them to look.
+        ahead: Stop where no more words than these are left, which more to come may change.
+
+    Returns:
+        The letters of each word, and at which to go on.
+    """
     spans: list[tuple[int, int] | None] = []
-    at = 0
-    while len(spans) < len(words):
+    while len(spans) + ahead < len(words):
         word = words[len(spans)]
         if letters.startswith(word, at):
             spans.append((at, at + len(word)) if word else None)
@@ -193,7 +234,14 @@ def _found(words: Sequence[str], letters: str, starts: set[int]) -> list[tuple[i
             continue
         skipped, at = _next_match(words, len(spans), letters, at, starts)
         spans += [None] * skipped
-    return spans
+    return spans, at
+
+
+def _last_found(spans: Sequence[tuple[int, int] | None], end: int, missing: int) -> tuple[int, int]:
+    """Return where the last word ends that was found, and how many behind it were not."""
+    for span in spans:
+        end, missing = (end, missing + 1) if span is None else (span[1], 0)
+    return end, missing
 
 
 def _next_match(

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from msgspec import Struct, field
 
 from facade._rules.frames import whole_frames
-from facade._rules.heard import CHARACTERS_PER_S, Ending, Heard, heard_of, reaches_end
+from facade._rules.heard import CHARACTERS_PER_S, Ending, Heard, Reach, heard_of
 from facade._rules.realtime_settings import RealtimeSettings
 from facade._rules.words import WordTiming
 from facade.errors import SpeechError
@@ -80,7 +80,7 @@ class Utterance(Struct, eq=False):
     _text: list[str] = field(default_factory=list)
     _queue: deque[bytes] = field(default_factory=deque)
     _is_whole: bool = False
-    _reach: tuple[int, int, bool] = (0, 0, False)
+    _reach: Reach | None = None
 
     @property
     def format(self) -> AudioFormat:
@@ -140,6 +140,7 @@ class Utterance(Struct, eq=False):
     def add_text(self, token: str) -> None:
         """Take in more of the text."""
         self._text.append(token)
+        self._reach = None
 
     def add_audio(self, item_id: object, audio: bytes) -> None:
         """Take in audio of an item; what is no whole sample waits for its rest."""
@@ -186,7 +187,7 @@ class Utterance(Struct, eq=False):
         """Forget what the service has said of it, but not its text: it is spoken anew."""
         self.words.clear()
         self.items.clear()
-        self._reach = (0, 0, False)
+        self._reach = None
 
     @property
     def ends_inside_sample(self) -> bool:
@@ -222,11 +223,11 @@ class Utterance(Struct, eq=False):
     @property
     def is_timed_to_last_word(self) -> bool:
         """Whether the timings come to the end of the text."""
-        # This reads the whole text, and is asked after every event.
-        known = (len(self.words), len(self._text))
-        if known != self._reach[:2]:
-            self._reach = (*known, reaches_end(self.text, self.words))
-        return self._reach[2]
+        if not self.words:
+            return False
+        if self._reach is None:
+            self._reach = Reach(self.text)
+        return self._reach.is_whole(self.words)
 
     def _item(self, item_id: object) -> Item:
         item = self.items.get(item_id)

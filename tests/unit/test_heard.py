@@ -4,12 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facade._rules.heard import Heard, heard_of, reaches_end
+from facade._rules.heard import Heard, Reach, heard_of
+from facade._rules.realtime_settings import RealtimeSettings
+from facade._rules.utterance import Utterance
 from facade._rules.words import WordTiming
 
 
 def timed(*words: str, word_s: float = 0.5) -> list[WordTiming]:
     return [WordTiming(w, n * word_s, (n + 1) * word_s) for n, w in enumerate(words)]
+
+
+def reaches_end(text: str, words: list[WordTiming]) -> bool:
+    return Reach(text).is_whole(words)
 
 
 def after(text: str, words: list[WordTiming], played_s: float, *, is_whole: bool = True) -> str:
@@ -198,3 +204,47 @@ def test_words_written_as_in_the_text_are_found_exactly(
     count = data.draw(st.integers(0, len(words)))
     heard = after(" ".join(words), timed(*words), count * 0.5)
     assert heard == " ".join(words[:count])
+
+
+@given(
+    st.lists(
+        st.sampled_from(["the", "cat", "and", "a", "5", "don't", "今天", "abc", "(", "abcabc"])
+    ),
+    st.data(),
+)
+def test_words_that_come_bit_by_bit_reach_as_far_as_all_at_once(
+    said: list[str], data: st.DataObject
+) -> None:
+    text = "".join(word + data.draw(st.sampled_from(["", " ", ". "])) for word in said)
+    others = [[word] for word in said] + [[], ["zz"], ["five"], ["the"], ["do", "nt"], [""]]
+    spoken = [data.draw(st.sampled_from([[word], *others])) for word in said]
+    words = timed(*(part for parts in spoken for part in parts))
+    reach = Reach(text)
+    for count in sorted(data.draw(st.sets(st.integers(1, len(words)))) if words else ()):
+        so_far = words[:count]
+        cut = heard_of(
+            text, so_far, played_s=so_far[-1].end_s, audio_s=words[-1].end_s + 1, is_whole=False
+        )
+        assert reach.is_whole(so_far) is not any(map(str.isalnum, cut.unheard))
+        assert reach.is_whole(so_far) is reaches_end(text, so_far)
+
+
+def test_each_word_is_matched_once_while_more_of_them_come() -> None:
+    looks = 0
+
+    class Watched(WordTiming):
+        def __getattribute__(self, name: str) -> object:
+            nonlocal looks
+            looks += name == "word"
+            return super().__getattribute__(name)
+
+    said = [f"word{number}" for number in range(100)]
+    utterance = Utterance(RealtimeSettings.build(voice="af_heart", validate_voices=False))
+    utterance.add_text(" ".join(said))
+    for number, word in enumerate(said):
+        assert not utterance.is_timed_to_last_word
+        utterance.add_words("item-1", [Watched(word, number, number + 1)])
+    assert utterance.is_timed_to_last_word
+    assert looks == len(said)
+    utterance.add_text(" more")
+    assert not utterance.is_timed_to_last_word
