@@ -45,8 +45,8 @@ class SpeechAudio:
         returned as it is.
 
         Raises:
-            InvalidRequestError: The audio is compressed, or nobody could say in which encoding and
-                at which rate its samples are.
+            InvalidRequestError: The audio is neither, or nobody could say in which encoding and at
+                which rate its samples are.
         """
         form = self.format
         if form.container == "wav":
@@ -195,11 +195,11 @@ def header_for(form: AudioFormat, size: int) -> bytes:
     """Return the WAV header for `size` bytes of samples of the raw format `form`.
 
     Raises:
-        InvalidRequestError: The audio is compressed, or not enough is known of it.
+        InvalidRequestError: The audio is of another format, or not enough is known of it.
     """
     if form.container != "raw":
         raise InvalidRequestError(
-            f"{form} audio is compressed, and only samples can be put into a WAV file; ask for "
+            f"only raw samples get a WAV header, and the audio is {form}; ask for "
             "response_format='wav'",
             param="format",
         )

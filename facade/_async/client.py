@@ -79,6 +79,8 @@ if TYPE_CHECKING:
 LIST_AGE_S = 300.0
 # A look-up is a courtesy: it is not repeated, and it waits no longer than this many seconds.
 LOOK_UP_S = 5.0
+# By so many bytes a WAV file is known from samples.
+_RIFF_BYTES = 12
 
 _T = TypeVar("_T")
 
@@ -726,15 +728,19 @@ async def _save(
 ) -> SpeechFile:
     """Write a whole answer to a file as it comes; what it is shows by its beginning."""
     expected, head, size, header_size = request.expected_format, b"", 0, 0
-    while (piece := await _guarded(exchange, exchange.next)) is not None:
-        if not size:
-            form = format_of(piece, expected)
-            if form.container == "raw" and needs_header(target, form):
-                # Samples have no beginning of their own, so theirs is known before more comes.
-                header_size = file.write(header_for(form, 0xFFFFFFFF))
+    beginning, piece = b"", await _guarded(exchange, exchange.next)
+    while piece is not None and len(beginning := beginning + piece) < _RIFF_BYTES:
+        piece = await _guarded(exchange, exchange.next)
+    form = format_of(beginning, expected)
+    if beginning and form.container == "raw" and needs_header(target, form):
+        # Samples have no beginning of their own, so theirs is known before more comes.
+        header_size = file.write(header_for(form, 0xFFFFFFFF))
+    piece = beginning
+    while piece is not None:
         head += piece[: BODY_LIMIT - len(head)]
         size += len(piece)
         file.write(piece)
+        piece = await _guarded(exchange, exchange.next)
     failure = failure_in_success(exchange.call.headers, head, size, expected)
     if failure is not None:
         raise await exchange.failed(failure, None)

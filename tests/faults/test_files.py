@@ -73,6 +73,17 @@ def test_raw_audio_gets_a_header_where_the_name_says_so(connect: Connect, tmp_pa
         assert bare.format.container == "raw"
 
 
+def test_a_wav_file_in_place_of_samples_is_known_however_it_is_cut(
+    connect: Connect, tmp_path: Path
+) -> None:
+    with FaultServer(chunked(SPEECH[:3], SPEECH[3:11], SPEECH[11:])) as server:
+        speaker = connect(server.url)
+        file = to_file(speaker, tmp_path / "speech.wav", response_format="raw")
+        assert file.path.read_bytes() == SPEECH
+        assert file.size == len(SPEECH)
+        assert str(file.format) == "wav pcm_s16le 24000 Hz mono"
+
+
 def test_a_wav_of_an_odd_number_of_bytes_is_padded(connect: Connect, tmp_path: Path) -> None:
     with FaultServer(answer(200, b"\xff\xfe\xfd")) as server:
         file = to_file(

@@ -128,8 +128,8 @@ def test_a_wav_file_stays_as_it_is_and_ids_are_kept() -> None:
 @pytest.mark.parametrize(
     ("form", "reason"),
     [
-        (MP3.format, "mp3 44100 Hz mono audio is compressed"),
-        (OTHER.format, "unknown audio is compressed"),
+        (MP3.format, "only raw samples get a WAV header, and the audio is mp3 44100 Hz mono; ask"),
+        (OTHER.format, "and the audio is unknown; ask"),
         (
             AudioFormat("raw", None, 24000, 1),
             "only 'raw 24000 Hz mono' is known; pass response_encoding, or ask",
