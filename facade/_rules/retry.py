@@ -18,7 +18,8 @@ BACK_OFF_S = 0.5
 JITTER_S = 0.5
 MAX_BACK_OFF_S = 8.0
 
-_LONGEST_S = 1_000_000.0
+# The longest time that may be given.
+LONGEST_S = 1_000_000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,14 +74,9 @@ class RetryPolicy:
             raise InvalidRequestError(
                 f"must be a whole number from 1, not {self.attempts!r}", param="retry.attempts"
             )
-        # A comparison with NaN is false, so NaN is refused too.
-        if (
-            isinstance(self.budget_s, bool)
-            or not isinstance(self.budget_s, int | float)
-            or not 0 <= self.budget_s <= _LONGEST_S
-        ):
+        if not is_time(self.budget_s):
             raise InvalidRequestError(
-                f"must be from 0 to {_LONGEST_S:,.0f} seconds, not {self.budget_s!r}",
+                f"must be from 0 to {LONGEST_S:,.0f} seconds, not {self.budget_s!r}",
                 param="retry.budget_s",
             )
         statuses = self.statuses
@@ -119,6 +115,14 @@ class RetryPolicy:
         if isinstance(error, StreamInterruptedError):
             return self.resend_after_timeout and not error.bytes_received
         return False
+
+
+def is_time(value: object) -> bool:
+    """Whether this is a number of seconds from 0 to `LONGEST_S`."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    # A comparison with NaN is false, so NaN is refused too.
+    return 0 <= value <= LONGEST_S
 
 
 def back_off_s(attempt: int, chance: float) -> float:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeVar
 import httpx
 
 from facade._rules.origin import is_loopback
-from facade._rules.retry import RetryPolicy
+from facade._rules.retry import LONGEST_S, RetryPolicy, is_time
 from facade._version import __version__
 from facade.errors import InvalidRequestError
 
@@ -21,7 +21,6 @@ DEFAULT_BASE_URL = "https://api.together.ai/v1"
 DEFAULT_MAX_AUDIO_BYTES = 256 * 1024 * 1024
 KEYS_URL = "https://api.together.ai/settings/api-keys"
 _TOGETHER_HOSTS = ("api.together.ai", "api.together.xyz")
-_LONGEST_S = 1_000_000.0
 
 _Error = TypeVar("_Error", bound=BaseException)
 
@@ -47,13 +46,9 @@ class Timeouts:
     def __post_init__(self) -> None:
         for limit in fields(self):
             value = getattr(self, limit.name)
-            if (
-                isinstance(value, bool)
-                or not isinstance(value, int | float)
-                or not 0 < value <= _LONGEST_S
-            ):
+            if not is_time(value) or not value:
                 raise InvalidRequestError(
-                    f"must be above 0 and at most {_LONGEST_S:,.0f} seconds, not {value!r}",
+                    f"must be above 0 and at most {LONGEST_S:,.0f} seconds, not {value!r}",
                     param=f"timeouts.{limit.name}",
                 )
 
