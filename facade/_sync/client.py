@@ -107,8 +107,8 @@ class SpeechClient:
             `TOGETHER_BASE_URL`, or else `https://api.together.ai/v1`.
         timeouts: How long to wait for what, in seconds.
         retry: How often and how long to try again.
-        max_audio_bytes: The largest answer to accept, in bytes after decompression, 256 MiB by
-            default.
+        max_audio_bytes: The largest answer to accept, in bytes after decompression, from 1; by
+            default 256 MiB.
         validate_voices: Whether to refuse voices that the model does not have. Kokoro's are known;
             a name that is not in the list of another known model is looked up in the service's list
             once in five minutes; where that cannot be had, and for unknown models, the service
@@ -188,6 +188,7 @@ class SpeechClient:
             APIConnectionError: No whole answer came; `APITimeoutError` where it came late.
             APIError: The service answered with an error in place of audio.
             EmptyAudioError: The service answered with nothing.
+            SpeechError: The client is closed.
         """
         self._check_open()
         request = SpeechRequest.build(
@@ -225,7 +226,7 @@ class SpeechClient:
         Raises:
             InvalidRequestError: An argument is wrong, or the model would ignore it; nothing was
                 sent. Or else the service gave another format than the name says.
-            SpeechError: As for `synthesize`.
+            SpeechError: As for `synthesize`, also where the client is closed.
             OSError: The file cannot be written.
         """
         self._check_open()
@@ -260,6 +261,7 @@ class SpeechClient:
         Raises:
             InvalidRequestError: An argument is wrong, or the model would ignore it; nothing was
                 sent.
+            SpeechError: The client is closed.
         """
         self._check_open()
         request = SpeechRequest.build(
@@ -319,6 +321,7 @@ class SpeechClient:
             InvalidRequestError: An argument is wrong, or the client was built with something that
                 cannot be pickled for an executor.
             ImportError: There is an executor, and the extra `batch` is not installed.
+            SpeechError: The client is closed.
         """
         self._check_open()
         plan = BatchPlan(
@@ -397,6 +400,7 @@ class SpeechClient:
             InvalidRequestError: An argument is wrong, or the source cannot be read as a book.
             OSError: The file cannot be read.
             ImportError: The extra `book` is not installed.
+            SpeechError: The client is closed.
         """
         self._check_open()
         # A wrong limit is told here.
@@ -445,6 +449,7 @@ class SpeechClient:
             InvalidRequestError: An argument is wrong, or the model or a realtime connection would
                 ignore it.
             ImportError: The extra is not installed.
+            SpeechError: The client is closed.
         """
         if find_spec("websockets") is None:
             raise ImportError(
@@ -472,6 +477,7 @@ class SpeechClient:
             APIStatusError: The service refused or failed; there is a class for each status.
             APIConnectionError: No whole answer came; `APITimeoutError` where it came late.
             APIError: The answer cannot be read.
+            SpeechError: The client is closed.
         """
         self._check_open()
         if model is not None and not (
