@@ -8,7 +8,7 @@ measured again. A file is whole or not there, so a run may be killed at any mome
 import re
 import wave
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -184,9 +184,11 @@ def remove_pieces(work: Path) -> None:
     with only_one_in(work, work / _LOCK):
         _remove(work, _LEFT_BEHIND)
         _remove(work, _OF_A_PIECE)
-    if [path.name for path in work.iterdir()] == [_LOCK]:
-        (work / _LOCK).unlink()
-        work.rmdir()
+        if [path.name for path in work.iterdir()] == [_LOCK]:
+            # While the lock is held, so that it is no other run's. Windows removes no open file.
+            with suppress(PermissionError):
+                (work / _LOCK).unlink()
+                work.rmdir()
 
 
 def _remove(work: Path, pattern: re.Pattern[str]) -> None:

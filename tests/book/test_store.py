@@ -5,11 +5,13 @@ import subprocess
 import sys
 import wave
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
-from facade import SpeechError, WordTiming
+from facade import SpeechError, WordTiming, _lock
 from facade._book.store import KeptPiece, PieceStore, piece_store, remove_pieces
 
 RATE = 24_000
@@ -119,6 +121,45 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
         with pytest.raises(SpeechError, match="another run is writing into"):
             remove_pieces(tmp_path / "work")
     assert subprocess.run(command, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("is_made_again", [False, True])
+def test_a_lock_that_is_removed_while_it_is_opened_keeps_nobody_out_and_lets_nobody_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_made_again: bool
+) -> None:
+    """Another run may remove it after this one has opened it, and a third may make it again."""
+
+    class OpenedTooEarly(FileLock):
+        def acquire(self, *arguments: Any, **options: Any) -> Any:
+            held = super().acquire(*arguments, **options)
+            Path(self.lock_file).unlink()
+            if is_made_again:
+                Path(self.lock_file).touch()
+            return held
+
+    monkeypatch.setattr(_lock, "FileLock", OpenedTooEarly)
+    with (
+        pytest.raises(SpeechError, match="another run is writing into"),
+        piece_store(tmp_path, RATE, with_words=False),
+    ):
+        pytest.fail("two runs would be at work")
+
+
+def test_while_the_folder_is_removed_no_other_run_is_let_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    is_gone = []
+
+    class Watched(FileLock):
+        def release(self, *arguments: Any, **options: Any) -> None:
+            is_gone.append(not Path(self.lock_file).exists())
+            super().release(*arguments, **options)
+
+    monkeypatch.setattr(_lock, "FileLock", Watched)
+    remove_pieces(work)
+    assert is_gone[0]
 
 
 def test_what_a_kill_left_behind_is_removed_and_nothing_else(tmp_path: Path) -> None:
