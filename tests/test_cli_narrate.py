@@ -293,6 +293,34 @@ def test_what_is_missing_is_named_and_the_same_command_goes_on(
     assert not Path("book.wav.parts").exists()
 
 
+@pytest.mark.parametrize("work", [(), ("--work", "mine")])
+def test_what_was_paid_for_is_not_removed_by_a_run_that_is_refused(
+    together_environment: SpeechEmulator, work: tuple[str, ...]
+) -> None:
+    together_environment.fail_next(status=400)
+    assert narrate("book.md", "-o", "book.wav", "--at-once", "1", *work)[0] == 1
+    (folder,) = (path for path in Path().iterdir() if path.is_dir())
+    kept = {path.name for path in folder.iterdir()}
+    assert len(kept) == 1 + 2 * 4
+    status, _, error = narrate(
+        *("book.md", "-o", "book.wav", "--voice", "am_adam", "--max-usd", "0.0001", *work)
+    )
+    assert status == 1
+    assert "goes on" not in error
+    assert {path.name for path in folder.iterdir()} == kept
+    status, _, error = narrate("book.md", "-o", "book.wav", *work)
+    assert status == 0, error
+    assert len(together_environment.requests) == 6
+
+
+def test_where_nothing_came_nothing_is_kept(together_environment: SpeechEmulator) -> None:
+    together_environment.fail_next(status=400, times=5)
+    status, _, error = narrate("book.md", "-o", "book.wav")
+    assert status == 1
+    assert error.endswith("error: 5 of 5 pieces could not be had\n")
+    assert [path.name for path in Path().iterdir()] == ["book.md"]
+
+
 def test_not_all_that_is_missing_is_named(together_environment: SpeechEmulator) -> None:
     lines = "".join(f"This is number {number}.\n\n" for number in range(24))
     Path("book.txt").write_text(lines, encoding="utf-8")

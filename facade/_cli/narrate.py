@@ -297,18 +297,23 @@ def _told_how_to_go_on(narration: Narration, folder: Path) -> Iterator[None]:
             reason, text = in_one_line(piece.reason), in_one_line(piece.text)
             typer.echo(f"chapter {piece.chapter}: {reason}: {text}", err=True)
         more = f", of which {TOLD} are shown" if len(error.missing) > TOLD else ""
-        fail(f"{error.message}{more}; {_go_on(folder)}")
+        fail("; ".join([error.message + more, *_how_to_go_on(narration, folder)]))
     except BaseException:
-        if folder.is_dir():
-            if narration.remaining(folder).pieces < narration.pieces:
-                typer.echo(_go_on(folder), err=True)
-            else:
-                narration.discard(folder)
+        for line in _how_to_go_on(narration, folder):
+            typer.echo(line, err=True)
         raise
 
 
-def _go_on(folder: Path) -> str:
-    return f"what has come is kept in {folder}, and the same command goes on from there"
+def _how_to_go_on(narration: Narration, folder: Path) -> list[str]:
+    """Say what is kept and what to do with it; where nothing is, leave no empty folder."""
+    if not folder.is_dir():
+        return []
+    if narration.remaining(folder).pieces < narration.pieces:
+        return [f"what has come is kept in {folder}, and the same command goes on from there"]
+    if len(list(folder.iterdir())) == 1:
+        # That is its lock; the pieces of another narration would stay.
+        narration.discard(folder)
+    return []
 
 
 @contextmanager
