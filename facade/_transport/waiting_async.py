@@ -266,8 +266,23 @@ async def end(iterator: AsyncIterator[Any]) -> None:
 
 
 async def in_thread(act: Callable[..., _T], *arguments: Any) -> _T:
-    """Return what `act` returns, which keeps a thread busy, or waits for a disk."""
-    return await to_thread.run_sync(act, *arguments)
+    """Return what `act` returns, which keeps a thread busy, or waits for a disk.
+
+    It has ended when this ends, be that by a cancellation.
+    """
+    future: Future[_T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(act(*arguments))
+        except BaseException as error:  # noqa: BLE001 - who waits is told
+            future.set_exception(error)
+
+    # No shield holds off the `cancel` of an asyncio task, but a group waits for its tasks all the
+    # same.
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(to_thread.run_sync, run)
+    return future.result()
 
 
 async def wait_for(future: "Future[Any]") -> None:

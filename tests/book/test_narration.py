@@ -1,7 +1,9 @@
 """Books read aloud: what is asked for, what is written, and what becomes of every fault."""
 
+import asyncio
 import json
 import sys
+import threading
 import wave
 from dataclasses import replace
 from decimal import Decimal
@@ -28,6 +30,8 @@ from facade import (
     VoiceMix,
 )
 from facade._async.batch import MAX_OPEN
+from facade._book.joining import join_piece
+from facade._book.plan import NarrationPlan
 from tests.book.conftest import Narrate
 from together_emulator import SpeechEmulator
 
@@ -639,6 +643,46 @@ def test_a_cancelled_narration_leaves_nothing(
             assert scope.cancelled_caught
 
     anyio.run(main, backend=loop)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("stage", ["looking", "joining"])
+def test_a_task_that_asyncio_cancels_holds_the_folder_until_its_thread_has_ended(
+    together_emulator: SpeechEmulator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stage: str,
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def held(act: Any) -> Any:
+        def wait(*arguments: Any, **options: Any) -> Any:
+            begun.set()
+            assert go_on.wait(10)
+            return act(*arguments, **options)
+
+        return wait
+
+    if stage == "looking":
+        monkeypatch.setattr(NarrationPlan, "missing", held(NarrationPlan.missing))
+    else:
+        monkeypatch.setattr("facade._book.assembly.join_piece", held(join_piece))
+
+    async def main() -> None:
+        async with AsyncSpeechClient("any", base_url=together_emulator.url) as client:
+            narration = client.narrate(BOOK, voice="af_heart")
+            task = asyncio.create_task(narration.save(tmp_path / "a.wav", work=tmp_path / "work"))
+            await asyncio.to_thread(begun.wait, 10)
+            task.cancel()
+            await asyncio.sleep(0.05)
+            with pytest.raises(SpeechError, match="another run is writing"):
+                narration.discard(tmp_path / "work")
+            go_on.set()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            narration.discard(tmp_path / "work")
+
+    asyncio.run(main())
     assert list(tmp_path.iterdir()) == []
 
 

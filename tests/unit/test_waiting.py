@@ -1,5 +1,6 @@
 """What goes on beside the application: threads that are used again, tokens that are at hand."""
 
+import asyncio
 import socket
 import threading
 import time
@@ -150,3 +151,40 @@ def test_others_get_their_turn_while_slow_tokens_come(
         return found
 
     assert anyio.run(main, backend=backend) >= turns
+
+
+# --- threads that tasks wait for -----------------------------------------------------------------
+
+
+def test_a_cancelled_task_waits_for_its_thread() -> None:
+    """No shield of anyio's holds off the `cancel` of an asyncio task."""
+    begun, go_on = threading.Event(), threading.Event()
+    ended: list[bool] = []
+
+    def act() -> None:
+        begun.set()
+        ended.append(go_on.wait(10))
+
+    async def main() -> None:
+        task = asyncio.create_task(waiting_async.in_thread(act))
+        await asyncio.to_thread(begun.wait, 10)
+        for _ in range(3):
+            task.cancel()
+            await asyncio.sleep(0.01)
+            assert not task.done()
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert ended == [True]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_what_fails_in_a_thread_is_raised_as_it_is(backend: str) -> None:
+    async def main() -> None:
+        assert await waiting_async.in_thread(int, "7") == 7
+        with pytest.raises(ValueError, match="'seven'"):
+            await waiting_async.in_thread(int, "seven")
+
+    anyio.run(main, backend=backend)
