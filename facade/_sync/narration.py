@@ -283,12 +283,12 @@ class _Run:
         missing, characters = in_thread(self._plan.missing, self._store)
         self._check_price(characters)
         self._done = self._plan.distinct - len(missing)
-        failed = self._ask(missing)
+        failed: dict[str, BatchResult] = {}
+        self._ask(missing, failed)
         again = {key for key, result in failed.items() if not isinstance(result.error, _FOR_GOOD)}
         characters = sum(billed_characters(failed[key].request.text) for key in again)
         if again and not self._has_given_up and self._fits(characters):
-            missing = failed.keys() - again
-            failed = {**self._ask(again), **{key: failed[key] for key in missing}}
+            self._ask(again, failed)
         if failed:
             raise self._error(failed)
 
@@ -307,9 +307,8 @@ class _Run:
             steps.close()
         return self._duration_s
 
-    def _ask(self, keys: Collection[str]) -> dict[str, BatchResult]:
-        """Ask once for each of these pieces; return what came of those that failed."""
-        failed: dict[str, BatchResult] = {}
+    def _ask(self, keys: Collection[str], failed: dict[str, BatchResult]) -> None:
+        """Ask once for each of these pieces; keep in `failed` what came of those that failed."""
         in_a_row = 0
         plan = BatchPlan(self._plan.request_options, None)
         with self._begin(self._requests(set(keys)), plan, self._take) as batch:
@@ -318,17 +317,25 @@ class _Run:
                     raise result.error
                 if result.error is None:
                     in_a_row = 0
-                    self._done += 1
-                    self._well += result.characters
-                    self._duration_s += (result.audio and result.audio.duration_s) or 0.0
-                    self._report("speaking", self._done, self._plan.distinct)
+                    self._count(result, failed)
                     continue
                 in_a_row += 1
                 failed[str(result.request.id)] = result
                 if in_a_row == _MOST_IN_A_ROW:
                     self._has_given_up = True
                     break
-        return failed
+        # What came while it was being ended is kept too.
+        for result in batch:
+            if result.error is None:
+                self._count(result, failed)
+
+    def _count(self, result: BatchResult, failed: dict[str, BatchResult]) -> None:
+        """Count a piece that has come."""
+        failed.pop(str(result.request.id), None)
+        self._done += 1
+        self._well += result.characters
+        self._duration_s += (result.audio and result.audio.duration_s) or 0.0
+        self._report("speaking", self._done, self._plan.distinct)
 
     def _requests(self, keys: set[str]) -> Iterator[BatchRequest]:
         for planned in self._plan.planned():
@@ -386,9 +393,10 @@ class _Run:
                 title = self._plan.book.chapters[chapter].title
                 number = self._plan.numbers[chapter]
                 missing.append(MissingPiece(number, title, planned.text, str(result.error)))
+        given_up = self._plan.distinct - self._done - len(failed)
         gave_up = (
-            f", and the rest was not asked for, as {_MOST_IN_A_ROW} failed one after the other"
-            if self._has_given_up
+            f", and {given_up:,} more were given up, as {_MOST_IN_A_ROW} failed one after the other"
+            if given_up
             else ""
         )
         return NarrationError(

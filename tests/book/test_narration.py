@@ -5,10 +5,12 @@ import json
 import sys
 import threading
 import wave
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, cast
 
 import anyio
 import numpy as np
@@ -17,6 +19,8 @@ import pytest
 from facade import (
     AsyncSpeechClient,
     AuthenticationError,
+    BatchRequest,
+    BatchResult,
     Book,
     Chapter,
     InvalidRequestError,
@@ -437,6 +441,97 @@ def test_where_nothing_is_spoken_it_gives_up(
         save(tmp_path / "book.wav")
     assert 20 <= len(together_emulator.requests) <= 20 + MAX_OPEN
     together_emulator.reset()
+
+
+class Rounds:
+    """Stands for the batches of a narration: what comes of each request is said beforehand."""
+
+    def __init__(self, *rounds: Callable[[int], bool], while_closing: int = 0) -> None:
+        self._rounds = iter(rounds)
+        self._while_closing = while_closing
+        self.asked: list[int] = []
+
+    def begin(self, requests: Iterator[BatchRequest], *_: Any) -> Self:
+        asked = list(requests)
+        self.asked.append(len(asked))
+        comes = next(self._rounds)
+        self._results = iter(
+            [
+                BatchResult(
+                    request=one,
+                    index=index,
+                    error=None if comes(index) else SpeechError("overloaded"),
+                    characters=len(one.text),
+                )
+                for index, one in enumerate(asked)
+            ]
+        )
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # What was under way comes, or fails.
+        self._results = islice(self._results, self._while_closing)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> BatchResult:
+        return next(self._results)
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.__exit__()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> BatchResult:
+        for result in self._results:
+            return result
+        raise StopAsyncIteration
+
+
+@pytest.mark.parametrize(
+    ("rounds", "asked", "missing", "kept", "said"),
+    [
+        # Every second one fails, and then all: those that were not asked for again are missing too.
+        ([lambda n: n % 2, lambda _: False], [60, 30], 30, 30, "30 of 60 pieces could not be had"),
+        # Of the second round, two come before it gives up.
+        ([lambda n: n % 2, lambda n: n < 2], [60, 30], 28, 32, "28 of 60 pieces could not be had"),
+        # What comes while the first one is being ended is counted, and what fails then is not.
+        (
+            [lambda n: n == 21],
+            [60],
+            20,
+            1,
+            "20 of 60 pieces could not be had, and 39 more were given up, as 20 failed one after "
+            "the other",
+        ),
+    ],
+)
+def test_where_it_gives_up_all_that_is_missing_is_told(
+    narrate: Narrate,
+    tmp_path: Path,
+    rounds: list[Callable[[int], bool]],
+    asked: list[int],
+    missing: int,
+    kept: int,
+    said: str,
+) -> None:
+    book = Book((chapter(*(f"This is number {number}." for number in range(60))),))
+    narration, save = narrate("http://127.0.0.1:1/v1", book)
+    batches = Rounds(*rounds, while_closing=3)
+    cast("Any", narration)._begin = batches.begin
+    with pytest.raises(NarrationError) as caught:
+        save(tmp_path / "book.wav")
+    assert batches.asked == asked
+    assert caught.value.message == said
+    assert (len(caught.value.missing), caught.value.kept) == (missing, kept)
 
 
 def test_without_a_key_the_rest_is_not_asked_for(
