@@ -232,6 +232,8 @@ def test_standard_input_may_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     ("arguments", "said"),
     [
         (["book.md", "-o", "book.aac"], "error: path: 'book.aac' does not say"),
+        (["book.md", "-o", "", "--format", "wav"], "error: .: is a folder; name a file in it"),
+        (["book.md", "-o", "book.m4b", "--bit-rate", "4294967296"], "error: --bit-rate: must be"),
         (["book.md", "-o", "no/book.wav"], "/no: there is no such folder"),
         (["no.md", "-o", "book.wav"], "error: no.md: No such file"),
         (

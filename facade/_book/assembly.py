@@ -31,6 +31,8 @@ _NAMED: dict[str, BookContainer] = {
     ".m4a": "m4b",
 }
 _SUBTITLES = {".srt": srt, ".vtt": webvtt}
+# More than any encoder makes of one channel; M4B has 32 bits for it.
+_MOST_BIT_S = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +66,12 @@ def check_output(
     """Check that the files can be written, before anything is asked for and billed.
 
     Raises:
-        InvalidRequestError: A name does not say what the file is to be, or the bit rate is none.
+        InvalidRequestError: A name does not say what the file is to be, or is that of another one,
+            or a pipe's where the file is sought in; or the bit rate is none.
         ImportError: The extra `book` is not installed.
         OSError: A file cannot be written.
     """
-    target = Path(path)
+    target = _checked(path, "path")
     if container is not None and container not in _NAMED.values():
         raise InvalidRequestError(
             f"must be one of {', '.join(map(repr, get_args(BookContainer)))}, not {container!r}",
@@ -89,14 +92,36 @@ def check_output(
         )
     if chapters_file is None and container not in HOLDS_CHAPTERS and len(plan.book.chapters) > 1:
         chapters_file = target.with_suffix(".chapters.json")
+    if container == "m4b" and target.is_fifo():
+        raise InvalidRequestError(
+            "an M4B file cannot be written to a pipe; choose another format", param="path"
+        )
+    # True and False are whole numbers for Python.
+    if bit_rate is not None and not (type(bit_rate) is int and 0 < bit_rate <= _MOST_BIT_S):
+        raise InvalidRequestError(
+            f"must be a whole number from 1 to {_MOST_BIT_S:,} bit/s, not {bit_rate!r}",
+            param="bit_rate",
+        )
     check_writable(container, cover=plan.book.cover, bit_rate=bit_rate)
-    return Output(
-        path=_checked(path, "path"),
+    output = Output(
+        path=target,
         container=container,
         bit_rate=bit_rate,
         subtitles=None if subtitles is None else _checked(subtitles, "subtitles"),
         chapters_file=(None if chapters_file is None else _checked(chapters_file, "chapters_file")),
     )
+    taken = set()
+    for param, file in (
+        ("path", output.path),
+        ("subtitles", output.subtitles),
+        ("chapters_file", output.chapters_file),
+    ):
+        if file is not None:
+            real = os.path.realpath(file)
+            if real in taken:
+                raise InvalidRequestError(f"{file} is the name of two files", param=param)
+            taken.add(real)
+    return output
 
 
 def assemble(

@@ -1,6 +1,6 @@
 """What is asked for to read a book aloud, known before anything is sent."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from hashlib import sha256
@@ -182,8 +182,8 @@ class NarrationPlan:
 
         for piece in split_book(self.book):
             voice = self._narrator if piece.voice is None else piece.voice
-            if isinstance(voice, str):
-                voice = self._voices.get(voice, voice)
+            if isinstance(piece.voice, str):
+                voice = self._voices.get(piece.voice, piece.voice)
             # One request of each voice is checked, and the others differ by the text alone.
             text = piece.text.strip()
             request = self._request(voice).with_text(text)
@@ -273,8 +273,8 @@ def new_book(
         return source
     if isinstance(source, str | Path):
         return read_book(source, format=format, alt_texts=alt_texts, script=script)
-    chapters = tuple(source)
-    if not all(isinstance(chapter, Chapter) for chapter in chapters):
+    chapters = tuple(source) if isinstance(source, Iterable) else None
+    if chapters is None or not all(isinstance(chapter, Chapter) for chapter in chapters):
         raise InvalidRequestError(
             "must be a text, the path of a file, a Book or a sequence of Chapters", param="source"
         )

@@ -189,7 +189,7 @@ def narrate(
             per_minute=per_minute,
             max_usd=max_usd,
         )
-        folder = work or output.with_name(f"{output.name}.parts")
+        folder = work or output.parent / f"{output.name}.parts"
         typer.echo(_what_there_is(narration, folder, in_full=dry_run), err=not dry_run)
         if dry_run:
             return

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 import threading
 import wave
@@ -202,6 +203,20 @@ def test_voices_by_rule(
         "Said by Ann.": "af_sky",
         "By Adam.": "am_adam",
     }
+
+
+@pytest.mark.parametrize("loop", ["sync"])
+def test_the_narrator_is_who_was_named(
+    narrate: Narrate, together_emulator: SpeechEmulator, tmp_path: Path
+) -> None:
+    """A rule is for the lines that a name marks, also where the narrator has that name."""
+    lines = Chapter((Paragraph("Told."), Paragraph("Said.", voice="af_bella")))
+    _, save = narrate(
+        together_emulator.url, Book((lines,)), voice="af_bella", voices={"af_bella": "am_adam"}
+    )
+    save(tmp_path / "book.wav")
+    voices = {record.body["input"]: record.body["voice"] for record in together_emulator.requests}
+    assert voices == {"Told.": "af_bella", "Said.": "am_adam"}
 
 
 def test_options_go_with_every_request(
@@ -600,6 +615,10 @@ def test_a_budget_needs_a_price(
         ({"source": [chapter("***")]}, "source"),
         ({"source": [chapter("a\0b")]}, "source"),
         ({"source": ["Hello."]}, "source"),
+        ({"source": b"Hello."}, "source"),
+        ({"source": None}, "source"),
+        ({"source": 123}, "source"),
+        ({"source": chapter("Hello.")}, "source"),
         ({"source": [chapter("Hello.", voice="af_hart")]}, "voice"),
         ({"max_usd": -1}, "max_usd"),
         ({"at_once": 0}, "at_once"),
@@ -638,6 +657,21 @@ def test_the_extra_is_named_where_it_is_missing(
         ({"path": "book"}, InvalidRequestError, "does not say what it is to be"),
         ({"path": "book.wav", "format": "aac"}, InvalidRequestError, "must be one of 'wav'"),
         ({"path": "a\0.wav"}, InvalidRequestError, "character"),
+        ({"path": "", "format": "wav"}, IsADirectoryError, "is a folder"),
+        ({"path": "book.m4b", "bit_rate": 2**32}, InvalidRequestError, "^bit_rate: must be"),
+        ({"path": "book.mp3", "bit_rate": "64k"}, InvalidRequestError, "^bit_rate: must be"),
+        ({"path": "book.mp3", "bit_rate": True}, InvalidRequestError, "^bit_rate: must be"),
+        ({"path": "book.wav", "bit_rate": 0}, InvalidRequestError, "^bit_rate: must be"),
+        (
+            {"path": "a.vtt", "format": "wav", "subtitles": "./a.vtt"},
+            InvalidRequestError,
+            "^subtitles: a.vtt is the name of two files",
+        ),
+        (
+            {"path": "a.wav", "subtitles": "a.srt", "chapters_file": "link"},
+            InvalidRequestError,
+            "^chapters_file: link is the name of two files",
+        ),
         ({"path": "book.wav", "subtitles": "a.txt"}, InvalidRequestError, "'a.txt' does not say"),
         ({"path": "no/book.wav"}, FileNotFoundError, "no such folder"),
         ({"path": "book.wav", "subtitles": "no/a.srt"}, FileNotFoundError, "no such folder"),
@@ -654,10 +688,28 @@ def test_where_it_cannot_be_written_nothing_is_sent(
     said: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("link").symlink_to("a.srt")
     _, save = narrate(together_emulator.url, BOOK)
     with pytest.raises(error, match=said):
         save(**arguments)
     assert together_emulator.requests == []
+
+
+@pytest.mark.parametrize("loop", ["sync"])
+def test_what_is_sought_in_is_not_written_to_a_pipe(
+    narrate: Narrate, together_emulator: SpeechEmulator, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    reading = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    _, save = narrate(together_emulator.url, "Hello.")
+    try:
+        with pytest.raises(InvalidRequestError, match=r"^path: .* to a pipe"):
+            save(tmp_path / "pipe", format="m4b")
+        assert together_emulator.requests == []
+        # The others need not seek.
+        assert save(tmp_path / "pipe", format="opus").duration_s > 0.5
+    finally:
+        os.close(reading)
 
 
 def test_a_name_may_say_something_else_than_its_format(
