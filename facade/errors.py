@@ -384,8 +384,8 @@ class NarrationError(SpeechError):
 
     Attributes:
         missing: The pieces, in the order of the book.
-        kept: How many pieces are kept, and not asked for again by a narration into the same `work`
-            folder.
+        kept: How many pieces are there, and not asked for again by a narration into the same `work`
+            folder. Without `work` none is kept.
     """
 
     def __init__(self, message: str, *, missing: Sequence[MissingPiece], kept: int) -> None:

@@ -28,9 +28,9 @@ class NarrationProgress(NamedTuple):
         stage: `"speaking"` while the service is asked, then `"joining"` while the file is written.
         done: Pieces that are through this stage.
         pieces: Pieces that are to go through it.
-        characters: Characters of the pieces that are through.
+        characters: Characters that this run has had spoken, also in vain.
         duration_s: Seconds of audio that have come, or been written.
-        usd: The price in dollars of what this run has had spoken; `None` where none is known.
+        usd: Their price in dollars; `None` where none is known.
     """
 
     stage: Literal["speaking", "joining"]

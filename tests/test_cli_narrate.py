@@ -161,7 +161,16 @@ def test_options(together_environment: SpeechEmulator) -> None:
         *arguments,
         *("-o", "play.bin", "--format", "wav", "--words", "--subtitles", "play.vtt"),
         *("--language", "en", "--pronounce", "omg=oh my god"),
-        *("--pause", "paragraph=1.5", "--pause", "chapter=0.5", "--per-minute", "6000"),
+        *(
+            "--pause",
+            "paragraph=1.5",
+            "--pause",
+            "chapter=0.5",
+            "--pause",
+            "edge=0.02",
+            "--per-minute",
+            "6000",
+        ),
     )
     assert status == 0, error
     voices = {

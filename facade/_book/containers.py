@@ -32,7 +32,7 @@ HOLDS_CHAPTERS: frozenset[BookContainer] = frozenset({"mp3", "opus", "m4b"})
 
 @dataclass(frozen=True, slots=True)
 class Tags:
-    """What a file says about itself, where its container can: WAV cannot.
+    """What a file says about itself.
 
     Attributes:
         title: Of the book.
@@ -109,7 +109,7 @@ def open_writer(
         OSError: The file cannot be written.
     """
     if container == "wav":
-        wav = WavWriter(file, sample_rate, samples)
+        wav = WavWriter(file, sample_rate, samples, _wav_texts(tags))
         yield wav
         wav.close()
         return
@@ -352,6 +352,12 @@ def _metadata(container: BookContainer, tags: Tags, picture: "_Picture | None") 
     if container == "opus" and picture is not None:
         metadata["METADATA_BLOCK_PICTURE"] = picture.as_vorbis_comment()
     return metadata
+
+
+def _wav_texts(tags: Tags) -> list[tuple[str, str]]:
+    """Return the tags with the names of their chunks."""
+    named = {"INAM": tags.title, "IPRD": tags.title, "IART": tags.author, "ILNG": tags.language}
+    return [(name, value) for name, value in named.items() if value]
 
 
 _GENRE = "Audiobook"

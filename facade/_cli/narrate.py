@@ -49,7 +49,7 @@ from facade._cli.shared import (
 
 SourceFormat = Literal["text", "markdown", "html", "epub"]
 OutputFormat = Literal["wav", "mp3", "flac", "opus", "m4b"]
-_PAUSES = ("clause", "sentence", "paragraph", "chapter")
+_PAUSES = ("edge", "clause", "sentence", "paragraph", "chapter")
 _RANGE = re.compile(r"([0-9]+)(?:-([0-9]+))?")
 # How many missing pieces are named.
 TOLD = 20
@@ -139,7 +139,7 @@ def narrate(
         typer.Option(
             metavar="WHERE=SECONDS",
             help="How long to pause after a 'clause' of a long sentence, a 'sentence', a "
-            "'paragraph' or a 'chapter'; may be repeated.",
+            "'paragraph' or a 'chapter', and how long its 'edge' fades; may be repeated.",
         ),
     ] = None,
     sample_rate: SampleRate = None,

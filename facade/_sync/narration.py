@@ -122,6 +122,8 @@ class Narration:
     def remaining(self, work: str | os.PathLike[str]) -> NarrationCost:
         """Say what is still to be asked for, of a narration that was begun in a folder.
 
+        It reads a file for each piece, and is not awaited: an event loop waits meanwhile.
+
         Args:
             work: The folder, as `save` takes it. Where there is none, all is to be asked for.
 
@@ -143,7 +145,8 @@ class Narration:
     def discard(self, work: str | os.PathLike[str]) -> None:
         """Remove the pieces that a folder keeps, of this narration and of all others.
 
-        The folder is removed too, unless there is something else in it.
+        The folder is removed too, unless there is something else in it. As with `remaining`, an
+        event loop waits meanwhile.
 
         Args:
             work: The folder, as `save` takes it.
@@ -179,7 +182,7 @@ class Narration:
             path: Where to. The folder must exist.
             format: What to write; by default what the name says: `.wav`, `.mp3`, `.flac`,
                 `.opus`, or `.m4b` (`.m4a`). All but WAV need the package `av`, of the extra
-                `book`.
+                `book`. An M4B file cannot be written to a pipe.
             subtitles: Where to write subtitles: a file named `.srt` or `.vtt`. With
                 `alignment="word"` those in `.vtt` have the time of each word.
             chapters_file: Where to write the chapters as Podcasting 2.0 JSON. By default they go
@@ -190,7 +193,9 @@ class Narration:
                 book for the sentences that have changed. It stays, with about 170 MB for an hour
                 at 24,000 Hz. By default the pieces lie in a folder for temporary files, which
                 is removed.
-            bit_rate: Of MP3, Opus and M4B, in bit/s.
+            bit_rate: Of MP3 (by default 64,000), Opus (32,000) and M4B (64,000), in bit/s, from 1
+                to 1,000,000; Opus takes 500 to 256,000. An encoder takes the next one that it
+                knows. WAV and FLAC have none, and ignore it.
             on_progress: Called with each piece that has come or been written.
 
         Returns:

@@ -273,7 +273,7 @@ def test_subtitles_have_words_where_they_are_asked_for(
     assert "The first chapter." in (tmp_path / "book.srt").read_text("utf-8")
 
 
-@pytest.mark.parametrize("suffix", [".m4b", ".mp3", ".flac", ".opus"])
+@pytest.mark.parametrize("suffix", [".m4b", ".mp3", ".flac", ".opus", ".wav"])
 @pytest.mark.parametrize("loop", ["sync"])
 def test_formats(
     narrate: Narrate,
@@ -291,7 +291,7 @@ def test_formats(
         tags = {**file.metadata, **file.streams.audio[0].metadata}
         assert tags.get("title", tags.get("TITLE")) == "A Book"
         titles = [mark["metadata"]["title"] for mark in file.chapters()]
-    if suffix == ".flac":
+    if suffix in (".flac", ".wav"):
         assert written.chapters_file is not None
         assert written.chapters_file.exists()
     else:

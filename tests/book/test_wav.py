@@ -4,10 +4,13 @@ import io
 import json
 import os
 import shutil
+import struct
 import subprocess
 import wave
+from collections.abc import Sequence
 from pathlib import Path
 
+import av
 import pytest
 import soundfile  # type: ignore[import-untyped]
 
@@ -17,10 +20,10 @@ from facade._book.wav import WavWriter
 LARGEST = (0xFFFFFFFE - 36) // 2
 
 
-def sparse(path: Path, samples: int) -> Path:
+def sparse(path: Path, samples: int, texts: Sequence[tuple[str, str]] = ()) -> Path:
     """Write a file of which all but the header takes no place on the disk."""
     with path.open("wb") as file:
-        WavWriter(file, 24000, samples)
+        WavWriter(file, 24000, samples, texts)
         file.seek(2 * samples - 2, os.SEEK_CUR)
         file.write(b"\x01\x02")
     return path
@@ -36,6 +39,28 @@ def test_the_file_is_what_other_readers_take_it_for() -> None:
     with wave.open(file) as read:
         assert read.getparams()[:4] == (1, 2, 24000, 3)
         assert read.readframes(9) == b"\x01\x00\x02\x00\x03\x00"
+
+
+@pytest.mark.parametrize("samples", [3, LARGEST - 21, LARGEST])
+def test_it_says_what_it_is(tmp_path: Path, samples: int) -> None:
+    """Also beyond 4 GB, and where it is what it says that takes the file there."""
+    texts = [("INAM", "Il était"), ("IART", "Some One"), ("ILNG", "f\ud800")]
+    path = sparse(tmp_path / "book.wav", samples, texts)
+    with av.open(str(path)) as read:
+        assert {name: read.metadata[name] for name in ("title", "artist", "language")} == {
+            "title": "Il était",
+            "artist": "Some One",
+            "language": "f?",
+        }
+    with soundfile.SoundFile(path) as read:
+        assert (read.frames, read.title, read.artist) == (samples, "Il était", "Some One")
+        read.seek(samples - 1)
+        assert read.read(2, "int16").tolist() == [0x0201]
+    with path.open("rb") as file:
+        riff, size = struct.unpack("<4sI", file.read(8))
+    assert (riff, size) == (
+        (b"RIFF", path.stat().st_size - 8) if samples == 3 else (b"RF64", 0xFFFFFFFF)
+    )
 
 
 def test_nothing_is_sought_so_a_pipe_will_do() -> None:
