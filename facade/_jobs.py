@@ -1,5 +1,6 @@
 """From what an application asks of a batch to what is sent, and to what it may cost."""
 
+import os
 from collections.abc import Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import replace
@@ -11,9 +12,13 @@ from typing import Any, NamedTuple
 
 from facade._rules.pricing import billed_characters, usd
 from facade._rules.request import SpeechRequest
-from facade.audio import check_save_path
+from facade.audio import SpeechAudio, SpeechFile, check_file_name, check_place, needs_header
 from facade.batch import BatchRequest, BatchResult
 from facade.errors import InvalidRequestError, SpeechError
+from facade.formats import AudioFormat
+
+# A text may be long, and need not travel back.
+_WITH_WHO_ASKED = BatchRequest(text="")
 
 
 class Job(NamedTuple):
@@ -49,17 +54,33 @@ class WorkerSettings(NamedTuple):
     per_minute: float | None
 
 
+class Spoken(NamedTuple):
+    """What a worker sends back.
+
+    Attributes:
+        result: What came of its text; the request is with who asked.
+        duration_s: Seconds of its audio, whose file only the worker may be able to open.
+    """
+
+    result: BatchResult
+    duration_s: float
+
+
 class BatchPlan:
     """Makes jobs of requests, as long as the budget lasts."""
 
-    def __init__(self, defaults: Mapping[str, Any], max_usd: Decimal | None) -> None:
+    def __init__(
+        self, defaults: Mapping[str, Any], max_usd: Decimal | None, *, writes_here: bool = True
+    ) -> None:
         """Begin a batch.
 
         Args:
             defaults: What `SpeechRequest.build` is given, but for what a request has of its own.
             max_usd: What the batch may cost at most.
+            writes_here: Whether paths are of this machine, and not of a worker's.
         """
         self._defaults = defaults
+        self._writes_here = writes_here
         self._max_usd = max_usd
         self._usd = Decimal(0)
         self._count = 0
@@ -98,9 +119,17 @@ class BatchPlan:
             raise InvalidRequestError(str(error), param="options") from error
         target = None
         if asked.path is not None:
-            target = check_save_path(asked.path, request.expected_format)
+            target = self._target(asked.path, request.expected_format)
         price = usd(request.model, billed_characters(asked.text))
         return Job(number=index, asked=asked, request=request, target=target, usd=price)
+
+    def _target(self, path: str | os.PathLike[str], form: AudioFormat) -> Path:
+        try:
+            target = check_file_name(path, param="path")
+        except TypeError as error:
+            raise InvalidRequestError(str(error), param="path") from error
+        needs_header(target, form)
+        return check_place(path) if self._writes_here else target
 
     def _spend(self, job: Job) -> None:
         if self._max_usd is None:
@@ -155,19 +184,27 @@ def checked_executor(executor: Executor) -> Executor:
     return executor
 
 
-def submit_job(executor: Executor, settings: WorkerSettings, job: Job) -> "Future[BatchResult]":
+def seconds_of(audio: SpeechAudio | SpeechFile | None) -> float:
+    """Return how long audio is; 0 where nobody knows, or its file has been taken away."""
+    try:
+        return (audio and audio.duration_s) or 0.0
+    except OSError:
+        return 0.0
+
+
+def submit_job(executor: Executor, settings: WorkerSettings, job: Job) -> "Future[Spoken]":
     """Have a worker of somebody else's speak."""
     return executor.submit(speak_elsewhere, settings, job.asked, job.number)
 
 
-def speak_elsewhere(settings: WorkerSettings, request: BatchRequest, index: int) -> BatchResult:
+def speak_elsewhere(settings: WorkerSettings, request: BatchRequest, index: int) -> Spoken:
     """Speak one text in a worker; see `facade.worker.speak`."""
     # By its name and when it runs: a worker is an application, which is above all that is here.
     result: BatchResult = import_module("facade.worker").speak(settings, request, index)
-    return result
+    return Spoken(replace(result, request=_WITH_WHO_ASKED), seconds_of(result.audio))
 
 
-def result_of(job: Job, future: "Future[BatchResult]") -> BatchResult:
+def result_of(job: Job, future: "Future[Spoken]") -> Spoken:
     """Return what came of a job in a worker that has ended."""
     error: BaseException | None
     if future.cancelled():
@@ -176,9 +213,10 @@ def result_of(job: Job, future: "Future[BatchResult]") -> BatchResult:
         error = future.exception()
     if error is None:
         # Its request is the very object that the application gave.
-        return replace(future.result(), request=job.asked)
+        result, duration_s = future.result()
+        return Spoken(replace(result, request=job.asked), duration_s)
     if not isinstance(error, Exception):
         # Such as a `SystemExit`, which ends the worker and not the application.
         cause, error = error, SpeechError(f"the worker of request {job.number} ended: {error!r}")
         error.__cause__ = cause
-    return BatchResult(request=job.asked, index=job.number, error=error)
+    return Spoken(BatchResult(request=job.asked, index=job.number, error=error), 0.0)

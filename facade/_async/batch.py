@@ -15,7 +15,7 @@ from decimal import Decimal
 from types import TracebackType
 from typing import Self, TypeAlias
 
-from facade._jobs import BatchPlan, Job, result_of
+from facade._jobs import BatchPlan, Job, Spoken, result_of, seconds_of
 from facade._rules.pacing import AnyPace, Outcome
 from facade._rules.pricing import billed_characters
 from facade._rules.retry import RetryPolicy, back_off_s
@@ -26,6 +26,7 @@ from facade._transport.waiting_async import (
     Mutex,
     Signal,
     end,
+    in_thread,
     iterate,
     place,
     shielded,
@@ -63,7 +64,7 @@ class AsyncSpeechBatch:
         attempt: Attempt,
         *,
         in_order: bool,
-        submit: Callable[[Job], "Future[BatchResult]"] | None = None,
+        submit: Callable[[Job], "Future[Spoken]"] | None = None,
     ) -> None:
         self._requests = requests
         self._plan = plan
@@ -85,7 +86,7 @@ class AsyncSpeechBatch:
         self._results: dict[int, BatchResult] = {}
         self._ready: deque[int] = deque()
         self._calls: set[Call] = set()
-        self._futures: set[Future[BatchResult]] = set()
+        self._futures: set[Future[Spoken]] = set()
         self._begun = self._running = self._taken = 0
         self._done = self._failed = self._characters = 0
         self._usd: Decimal | None = Decimal(0)
@@ -233,7 +234,7 @@ class AsyncSpeechBatch:
             self._running += 1
         self._background.start_short(act, *arguments)
 
-    def _hand_over(self, job: Job, submit: "Callable[[Job], Future[BatchResult]]") -> None:
+    def _hand_over(self, job: Job, submit: "Callable[[Job], Future[Spoken]]") -> None:
         """Have somebody else's worker speak."""
         try:
             future = submit(job)
@@ -252,11 +253,11 @@ class AsyncSpeechBatch:
             for future in self._futures:
                 future.cancel()
 
-    async def _follow(self, job: Job, future: "Future[BatchResult]") -> None:
+    async def _follow(self, job: Job, future: "Future[Spoken]") -> None:
         """Wait for a request that somebody else's worker speaks."""
         try:
             await wait_for(future)
-            self._finish(result_of(job, future))
+            self._finish(*result_of(job, future))
         finally:
             self._end(future)
 
@@ -309,11 +310,12 @@ class AsyncSpeechBatch:
                 characters=characters,
                 usd=job.usd if audio else Decimal(0),
             )
-            self._finish(result)
+            # Nobody waits for a long file to be measured, neither for the mutex nor for the loop.
+            self._finish(result, await in_thread(seconds_of, audio) if audio else 0.0)
         finally:
             self._end()
 
-    def _end(self, future: "Future[BatchResult] | None" = None) -> None:
+    def _end(self, future: "Future[Spoken] | None" = None) -> None:
         with self._mutex:
             if future is not None:
                 self._futures.discard(future)
@@ -360,14 +362,14 @@ class AsyncSpeechBatch:
         chance = random.random()  # noqa: S311 - only spreads load
         return switched(back_off_s(attempt, chance) if decision is True else decision)
 
-    def _finish(self, result: BatchResult) -> None:
+    def _finish(self, result: BatchResult, duration_s: float = 0.0) -> None:
         with self._mutex:
             self._results[result.index] = result
             self._ready.append(result.index)
             self._failed += result.error is not None
             self._done += result.audio is not None
             self._characters += result.characters
-            self._duration_s += (result.audio and result.audio.duration_s) or 0.0
+            self._duration_s += duration_s
             if self._usd is not None:
                 self._usd = None if result.usd is None else self._usd + result.usd
             self._news.notify()

@@ -326,6 +326,7 @@ class AsyncSpeechClient:
         plan = BatchPlan(
             {"voice": voice, "validate_voices": self._config.validate_voices, **options},
             checked_budget(max_usd),
+            writes_here=executor is None,
         )
         # A wrong limit is told here, also where a worker keeps it, or tests do without.
         Pace(at_once=at_once, per_minute=per_minute)

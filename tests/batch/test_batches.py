@@ -131,6 +131,41 @@ def test_each_may_have_a_voice_options_and_a_file(batches: Batches, tmp_path: Pa
     assert asked["Two."]["segment"] == asked["One."]["segment"] == "never"
 
 
+def test_a_file_may_be_taken_away_at_once(
+    batches: Batches, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end(self: Pace, *arguments: Any, **more: Any) -> None:
+        (tmp_path / "one.wav").unlink()
+        as_it_is(self, *arguments, **more)
+
+    as_it_is = Pace.end
+    monkeypatch.setattr(Pace, "end", end)
+    requests = [BatchRequest(text="One.", path=tmp_path / "one.wav")]
+    with FaultServer(GOOD) as server, batches(server.url, requests) as batch:
+        (result,) = batch.all()
+        assert (batch.batch.done, batch.batch.duration_s) == (1, 0)
+    assert isinstance(result.audio, SpeechFile)
+
+
+def test_nobody_waits_while_audio_is_measured(
+    batches: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns, others_came, waited = itertools.count(), threading.Event(), []
+
+    def measure(audio: SpeechAudio) -> float:
+        if next(turns) == 0:
+            waited.append(others_came.wait(WAIT_S / 4))
+        return 1.0
+
+    monkeypatch.setattr(SpeechAudio, "duration_s", property(measure))
+    with FaultServer(GOOD) as server, batches(server.url, ["One.", "Two."]) as batch:
+        assert batch.next().error is None
+        others_came.set()
+        assert batch.next().error is None
+        assert batch.batch.duration_s == 2
+    assert waited == [True]
+
+
 def test_what_cannot_be_sent_is_not(batches: Batches, tmp_path: Path) -> None:
     requests = [
         BatchRequest(text=""),

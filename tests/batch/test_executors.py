@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import pickle
+import shutil
 import tempfile
 import threading
 import time
@@ -33,6 +34,7 @@ from facade import (
 from facade._async.batch import MAX_OPEN
 from facade._jobs import WorkerSettings, speak_elsewhere
 from facade._rules.pacing import Pace
+from facade.formats import AudioFormat, duration_s
 from tests.batch.conftest import Batches
 from tests.conftest import KEY
 from tests.faults.server import SPEECH, FaultServer, Peer, answer
@@ -149,6 +151,51 @@ def test_all_are_spoken(batches: Batches, engine: str, tmp_path: Path) -> None:
     assert sent["Mixed."]["language"] == "en"
     assert sent["Text 1."]["voice"] == "af_heart"
     assert {body["segment"] for body in sent.values()} == {"never"}
+
+
+class Elsewhere(Executor):
+    """Speaks at once, on a machine whose files nobody sees here."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def submit(self, act: Any, /, *arguments: Any, **more: Any) -> "Future[Any]":
+        future: Future[Any] = Future()
+        self._folder.mkdir()
+        try:
+            future.set_result(act(*arguments))
+        finally:
+            shutil.rmtree(self._folder)
+        return future
+
+
+def test_files_may_be_elsewhere(batches: Batches, tmp_path: Path) -> None:
+    folder = tmp_path / "of the worker"
+    requests = [
+        BatchRequest(text="Written.", path=folder / "written.wav"),
+        BatchRequest(text="Misnamed.", path=folder / "misnamed.mp3"),
+    ]
+    with (
+        FaultServer(GOOD) as server,
+        batches(server.url, requests, executor=Elsewhere(folder)) as batch,
+    ):
+        written, misnamed = sorted(batch.all(), key=lambda result: result.index)
+        assert batch.batch.duration_s == duration_s(SPEECH, AudioFormat("wav"))
+    assert written.error is None
+    assert written.audio.path == folder / "written.wav"
+    assert written.request is requests[0]
+    assert isinstance(misnamed.error, InvalidRequestError)
+    assert len(server.requests) == 1
+
+
+def test_a_request_does_not_travel_back(batches: Batches) -> None:
+    pool, text = Inline(), "Long. " * 1000
+    with FaultServer(GOOD) as server, batches(server.url, [text], executor=pool) as batch:
+        (result,) = batch.all()
+    assert result.request == BatchRequest(text=text)
+    given, returned = pool.pickles
+    assert text.encode() in given
+    assert text.encode() not in returned
 
 
 def test_in_order(batches: Batches) -> None:
@@ -451,7 +498,7 @@ def test_an_error_can_be_read_elsewhere(
         raise error
 
     monkeypatch.setattr(SpeechClient, "_attempt", lambda *arguments: fail(*arguments[:2]))
-    result = speak_elsewhere(settings, BatchRequest(text="One."), 7)
+    result, _ = speak_elsewhere(settings, BatchRequest(text="One."), 7)
     assert result.index == 7
     assert type(pickle.loads(pickle.dumps(result)).error) is kind  # noqa: S301
     assert text in str(result.error)
