@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from decimal import Decimal
+from functools import partial
 from types import TracebackType
 from typing import Self, TypeAlias
 
@@ -29,13 +30,14 @@ from facade._transport.waiting_sync import (
     end,
     in_thread,
     iterate,
+    pass_on,
     place,
     shielded,
     wait_for,
 )
 from facade.audio import SpeechAudio, SpeechFile
 from facade.batch import BatchRequest, BatchResult
-from facade.errors import APIStatusError, InternalServerError, RateLimitError, SpeechError
+from facade.errors import APIStatusError, RateLimitError, SpeechError
 
 Attempt: TypeAlias = Callable[[Call, Job], SpeechAudio | SpeechFile]
 """What makes one attempt at a request."""
@@ -44,6 +46,9 @@ Attempt: TypeAlias = Callable[[Call, Job], SpeechAudio | SpeechFile]
 MAX_OPEN = 128
 # How often a request is sent again because there were too many.
 _MAX_THROTTLED = 20
+# Where the service names a longer wait, and one beyond the policy's budget, the request fails, so
+# that somebody hears of it. By default a call takes no longer either.
+_LONGEST_WAIT_S = 600.0
 # How long calls that were ended are waited for.
 _GOODBYE_S = 5.0
 
@@ -71,6 +76,7 @@ class SpeechBatch:
         self._plan = plan
         self._pace = pace
         self._retry = retry
+        self._longest_wait_s = max(retry.budget_s, _LONGEST_WAIT_S)
         self._new_call = new_call
         self._attempt = attempt
         self._in_order = in_order
@@ -204,8 +210,8 @@ class SpeechBatch:
 
     def _dispatch(self) -> None:
         """Take the requests, and begin each as soon as it may."""
-        requests = iterate(self._requests)
         try:
+            requests = iterate(self._requests)
             try:
                 for asked in requests:
                     job = self._plan.job(asked)
@@ -220,20 +226,37 @@ class SpeechBatch:
                     ticket = self._next_turn()
                     if ticket is None:
                         break
-                    self._begin(self._run, job, ticket)
+                    self._begin(partial(self._give_back, ticket), self._run, job, ticket)
             finally:
                 end(requests)
-        except Exception as error:  # noqa: BLE001 - who takes results is told
+        except BaseException as error:  # noqa: BLE001 - who takes results is told
+            pass_on(error)
             self._failure = error
         finally:
             with self._mutex:
                 self._has_all = True
                 self._news.notify()
 
-    def _begin(self, act: Callable[..., None], *arguments: object) -> None:
+    def _begin(
+        self, undo: Callable[[], None], act: Callable[..., None], *arguments: object
+    ) -> None:
         with self._mutex:
             self._running += 1
-        self._background.start_short(act, *arguments)
+        try:
+            self._background.start_short(act, *arguments)
+        except BaseException:
+            # The system may give no more threads.
+            with self._mutex:
+                self._running -= 1
+                undo()
+            raise
+
+    def _give_back(self, ticket: int) -> None:
+        self._pace.end(ticket, time.monotonic(), "failed")
+
+    def _give_up(self, future: "Future[Spoken]") -> None:
+        self._futures.discard(future)
+        future.cancel()
 
     def _hand_over(self, job: Job, submit: "Callable[[Job], Future[Spoken]]") -> None:
         """Have somebody else's worker speak."""
@@ -246,7 +269,7 @@ class SpeechBatch:
         with self._mutex:
             self._futures.add(future)
             self._cancel_futures()
-        self._begin(self._follow, job, future)
+        self._begin(partial(self._give_up, future), self._follow, job, future)
 
     def _cancel_futures(self) -> None:
         """End what has not begun, where it is not wanted any more."""
@@ -296,7 +319,8 @@ class SpeechBatch:
                 if error is None:
                     break
                 throttled += isinstance(error, RateLimitError)
-                wait_s = self._wait_s(error, attempts, throttled)
+                left_s = started + self._retry.budget_s - time.monotonic()
+                wait_s = self._wait_s(error, attempts, throttled, left_s)
                 if wait_s is None:
                     break
                 ticket = self._next_turn(time.monotonic() + wait_s)
@@ -345,19 +369,23 @@ class SpeechBatch:
         finally:
             with self._mutex:
                 self._calls.discard(call)
-                # What the service names, be it `Retry-After` or `x-ratelimit-reset`.
-                wait_s = error.retry_after_s if isinstance(error, APIStatusError) else None
+                wait_s = _named_s(error)
+                kept_s = wait_s if wait_s <= self._longest_wait_s else None
                 outcome = _outcome(error) if waits() else "succeeded"
-                self._pace.end(ticket, time.monotonic(), outcome, retry_after_s=wait_s)
+                self._pace.end(ticket, time.monotonic(), outcome, retry_after_s=kept_s)
                 self._turn.notify()
 
-    def _wait_s(self, error: Exception, attempts: int, throttled: int) -> float | None:
+    def _wait_s(
+        self, error: Exception, attempts: int, throttled: int, left_s: float
+    ) -> float | None:
         """Return the seconds to wait before another attempt; `None` where there is to be none."""
         if isinstance(error, RateLimitError):
+            if throttled > _MAX_THROTTLED or _named_s(error) > self._longest_wait_s:
+                return None
             # The pace has all of them wait.
-            return switched(0.0) if throttled <= _MAX_THROTTLED else None
+            return switched(0.0)
         attempt = attempts - throttled
-        decision = self._retry.decide(error, attempt=attempt, left_s=math.inf)
+        decision = self._retry.decide(error, attempt=attempt, left_s=left_s)
         if decision is False:
             return None
         chance = random.random()  # noqa: S311 - only spreads load
@@ -366,7 +394,8 @@ class SpeechBatch:
     def _finish(self, result: BatchResult, duration_s: float = 0.0) -> None:
         with self._mutex:
             self._results[result.index] = result
-            self._ready.append(result.index)
+            if not self._in_order:
+                self._ready.append(result.index)
             self._failed += result.error is not None
             self._done += result.audio is not None
             self._characters += result.characters
@@ -376,10 +405,17 @@ class SpeechBatch:
             self._news.notify()
 
 
+def _named_s(error: Exception | None) -> float:
+    """Return the wait that the service names, be it `Retry-After` or `x-ratelimit-reset`, or 0."""
+    return (error.retry_after_s or 0.0) if isinstance(error, APIStatusError) else 0.0
+
+
 def _outcome(error: Exception | None) -> Outcome:
     """Say what an attempt tells of the account's limit."""
     if error is None:
         return "succeeded"
     if isinstance(error, RateLimitError):
         return "throttled"
-    return "unavailable" if isinstance(error, InternalServerError) else "failed"
+    # Another 5xx may be of one text, for which the others need not wait.
+    is_trouble = isinstance(error, APIStatusError) and error.status_code == 503
+    return "unavailable" if is_trouble else "failed"

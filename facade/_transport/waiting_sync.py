@@ -124,7 +124,8 @@ class Signal:
 
     def wait(self, until: float = math.inf) -> None:
         """Wait to be woken, or until a time, as `time.monotonic()` tells time."""
-        self._condition.wait(None if until == math.inf else max(0.0, until - time.monotonic()))
+        # The system has no number for longer waits; who waits looks again at what it waits for.
+        self._condition.wait(max(0.0, min(until - time.monotonic(), threading.TIMEOUT_MAX)))
 
 
 class Background:

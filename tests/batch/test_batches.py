@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,13 +20,15 @@ from facade import (
     InternalServerError,
     InvalidRequestError,
     RateLimitError,
+    RetryPolicy,
     SpeechAudio,
     SpeechClient,
     SpeechError,
     SpeechFile,
 )
 from facade._async.batch import MAX_OPEN
-from facade._rules.pacing import Pace
+from facade._rules.pacing import Outcome, Pace
+from facade._transport import waiting_async, waiting_sync
 from tests.batch.conftest import Batches
 from tests.conftest import KEY
 from tests.faults.server import SPEECH, FaultServer, Peer, answer
@@ -80,6 +83,7 @@ def test_in_order(batches: Batches) -> None:
     with FaultServer(step) as server, batches(server.url, texts, in_order=True) as batch:
         threading.Timer(0.2, first.set).start()
         assert [result.index for result in batch.all()] == list(range(30))
+        assert not batch.batch._ready
 
 
 def test_one_that_fails_is_one_result(batches: Batches) -> None:
@@ -249,6 +253,65 @@ def test_a_budget_needs_a_price(batches: Batches) -> None:
         batch.next()
 
 
+class Unopened:
+    """A source that cannot be opened."""
+
+    def __iter__(self) -> Iterator[str]:
+        raise ZeroDivisionError("no such rows")
+
+
+def test_a_source_that_cannot_be_opened_is_told(batches: Batches) -> None:
+    with (
+        batches("http://127.0.0.1:9", Unopened()) as batch,
+        pytest.raises(ZeroDivisionError, match="no such rows"),
+    ):
+        batch.next()
+
+
+def test_a_source_that_ends_its_thread_is_told_behind_the_results() -> None:
+    def source() -> Iterator[str]:
+        yield "One."
+        sys.exit(3)
+
+    with (
+        FaultServer(GOOD) as server,
+        SpeechClient(KEY, base_url=server.url) as client,
+        client.synthesize_many(source(), voice="af_heart") as batch,
+    ):
+        assert next(batch).error is None
+        with pytest.raises(SystemExit):
+            next(batch)
+        assert list(batch) == []
+
+
+def refuse_to_begin(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Give no thread, or task, for what has this name but for the first time."""
+    times = itertools.count()
+    for background in (waiting_async.Background, waiting_sync.Background):
+
+        def start_short(
+            self: Any, act: Any, *arguments: Any, as_it_is: Any = background.start_short
+        ) -> None:
+            if act.__name__ == name and next(times):
+                raise RuntimeError("can't start new thread")
+            as_it_is(self, act, *arguments)
+
+        monkeypatch.setattr(background, "start_short", start_short)
+
+
+def test_a_system_that_gives_no_thread_is_told(
+    batches: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_to_begin(monkeypatch, "_run")
+    with FaultServer(GOOD) as server, batches(server.url, ["One.", "Two.", "Three."]) as batch:
+        assert batch.next().error is None
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            batch.next()
+        assert batch.next() is None
+        assert batch.batch._pace.under_way == 0
+    assert len(server.requests) == 1
+
+
 def test_what_is_not_known_is_not_said(batches: Batches) -> None:
     options = {"model": "someone/new", "voice": "any"}
     with FaultServer(GOOD) as server, batches(server.url, ["One."] * 2, **options) as batch:
@@ -267,6 +330,58 @@ def test_the_pace_learns_from_every_answer(
         assert 0 < batch.batch.rate < 10
     assert sorted(result.attempts for result in results) == [1, 1, 2]
     assert not any(result.error for result in results)
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(500, "failed"), (503, "unavailable")])
+def test_only_the_service_s_own_trouble_has_the_others_wait(
+    batches: Batches, monkeypatch: pytest.MonkeyPatch, status: int, outcome: str
+) -> None:
+    def end(self: Pace, ticket: int, now: float, outcome: Outcome, **more: Any) -> None:
+        outcomes.append(outcome)
+        as_it_is(self, ticket, now, outcome, **more)
+
+    outcomes: list[Outcome] = []
+    as_it_is = Pace.end
+    monkeypatch.setattr(Pace, "end", end)
+    monkeypatch.delenv("TOGETHER_SPEECH_RETRIES")
+    client = {"retry": RetryPolicy(attempts=1)}
+    with (
+        FaultServer(refuse("Bad", status)) as server,
+        batches(server.url, ["Bad."], client=client) as batch,
+    ):
+        assert batch.next().error.status_code == status
+    assert outcomes == [outcome]
+
+
+@pytest.mark.parametrize("budget_s", [1, 60])
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("wait", ["86400", "9999999999"])
+def test_a_wait_of_a_day_is_not_kept(
+    batches: Batches, monkeypatch: pytest.MonkeyPatch, wait: str, status: int, budget_s: float
+) -> None:
+    monkeypatch.delenv("TOGETHER_SPEECH_RETRIES")
+    steps = [answer(status, b"{}", {"Retry-After": wait}), GOOD]
+    client = {"retry": RetryPolicy(budget_s=budget_s)}
+    options = {"client": client, "at_once": 1}
+    with FaultServer(*steps) as server, batches(server.url, ["1.", "2."], **options) as batch:
+        first, second = sorted(batch.all(), key=lambda result: result.index)
+    assert first.error.status_code == status
+    assert (first.attempts, second.error) == (1, None)
+
+
+def test_but_one_that_the_budget_has_room_for_is(
+    batches: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TOGETHER_SPEECH_RETRIES")
+    step = answer(503, b"{}", {"Retry-After": "86400"})
+    client = {"retry": RetryPolicy(budget_s=1e5)}
+    with FaultServer(step) as server:
+        with batches(server.url, ["One."], client=client) as batch:
+            later, until = time.monotonic() + 80_000, time.monotonic() + WAIT_S
+            while batch.batch._pace.waiting_until < later:
+                assert time.monotonic() < until
+                time.sleep(0.01)
+        assert len(server.requests) == 1
 
 
 def test_who_waits_to_try_again_is_ended_too(

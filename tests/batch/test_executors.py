@@ -36,6 +36,7 @@ from facade._jobs import WorkerSettings, speak_elsewhere
 from facade._rules.pacing import Pace
 from facade.formats import AudioFormat, duration_s
 from tests.batch.conftest import Batches
+from tests.batch.test_batches import refuse_to_begin
 from tests.conftest import KEY
 from tests.faults.server import SPEECH, FaultServer, Peer, answer
 
@@ -578,6 +579,23 @@ def test_nothing_is_begun_in_a_batch_that_has_ended() -> None:
         while not future.cancelled() and time.monotonic() < until:
             time.sleep(0.01)
         assert future.cancelled()
+
+
+def test_a_system_that_gives_no_thread_is_told(
+    batches: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_to_begin(monkeypatch, "_follow")
+    pool = Idle()
+    with batches("http://127.0.0.1:9", ["One.", "Two.", "Three."], executor=pool) as batch:
+        while len(pool.futures) < 2:
+            time.sleep(0.01)
+        pool.futures[0].set_exception(ZeroDivisionError())
+        assert isinstance(batch.next().error, ZeroDivisionError)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            batch.next()
+        assert batch.batch.under_way == 0
+    assert len(pool.futures) == 2
+    assert pool.futures[1].cancelled()
 
 
 def test_an_executor_that_was_shut_down_is_one_result_for_each(batches: Batches) -> None:

@@ -68,6 +68,22 @@ def test_a_thread_ends_that_is_not_needed_for_a_while(monkeypatch: pytest.Monkey
     background.close()
 
 
+@pytest.mark.parametrize("until", [1e300, float("inf")])
+def test_a_wait_may_be_of_any_length(until: float) -> None:
+    mutex = threading.RLock()
+    signal = waiting_sync.Signal(mutex)
+
+    def wake() -> None:
+        with mutex:
+            signal.notify()
+
+    with mutex:
+        thread = threading.Thread(target=wake)
+        thread.start()
+        signal.wait(until)
+    thread.join()
+
+
 class TakenLate(list["SimpleQueue[Callable[[], None]]"]):
     """Idle threads of which one is taken just when it gives up."""
 
