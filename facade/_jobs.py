@@ -10,8 +10,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from facade._rules.options import SynthesizeOptions
 from facade._rules.pricing import billed_characters, usd
-from facade._rules.request import SpeechRequest
+from facade._rules.request import SpeechRequest, unknown_option
 from facade.audio import SpeechAudio, SpeechFile, check_file_name, check_place, needs_header
 from facade.batch import BatchRequest, BatchResult
 from facade.errors import InvalidRequestError, SpeechError
@@ -108,7 +109,7 @@ class BatchPlan:
         return job
 
     def _checked(self, index: int, asked: BatchRequest) -> Job:
-        given = {**self._defaults, **asked.options}
+        given = {**self._defaults, **_checked_options(asked.options)}
         if asked.voice is not None:
             given["voice"] = asked.voice
         if given.get("voice") is None:
@@ -146,6 +147,18 @@ class BatchPlan:
                 "any after it"
             )
         self._usd += job.usd
+
+
+def _checked_options(options: Mapping[str, object]) -> Mapping[str, object]:
+    if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
+        raise InvalidRequestError(
+            f"must be a mapping of names of options, not {options!r}", param="options"
+        )
+    # What a batch sets itself is none of them, such as whether the answer is a stream.
+    names = options.keys() - SynthesizeOptions.__optional_keys__
+    if names:
+        raise InvalidRequestError(str(unknown_option(names, stream=False)), param="options")
+    return options
 
 
 def checked_budget(max_usd: float | Decimal | None) -> Decimal | None:

@@ -38,6 +38,8 @@ class BatchResult:
         index: Its place among the requests, from 0.
         audio: The audio, or the file that it was written to.
         error: Why there is none: a `SpeechError`, or an `OSError` where the file cannot be written.
+            With an executor also whatever that raises, such as a `BrokenProcessPool`, or what
+            pickling raises.
         attempts: How many requests were sent.
         seconds: From the first of them to the end.
         characters: Characters that the service has spoken, as it counts them.

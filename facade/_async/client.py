@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, Self, TypeVar, Unpack
 from weakref import WeakSet
 
-from facade._async.batch import AsyncSpeechBatch
+from facade._async.batch import MAX_OPEN, AsyncSpeechBatch
 from facade._async.narration import AsyncNarration, Take
 from facade._async.reader import AsyncAudioReader, AsyncReader
 from facade._async.realtime import AsyncRealtimeSession
@@ -54,7 +54,15 @@ from facade._transport.config import (
     Timeouts,
     secret,
 )
-from facade._transport.waiting_async import Many, first_place, moved, new_lock, place, sleep
+from facade._transport.waiting_async import (
+    ITERABLE,
+    Many,
+    first_place,
+    moved,
+    new_lock,
+    place,
+    sleep,
+)
 from facade.audio import (
     SpeechAudio,
     SpeechFile,
@@ -292,18 +300,23 @@ class AsyncSpeechClient:
         modestly, goes faster as long as nothing is refused, and halves its pace when the service
         answers 429. A wait that the service names is kept by all. A request that was refused for
         that is sent again, up to 20 times; any other failure is tried again as often as the
-        client's `RetryPolicy` says.
+        client's `RetryPolicy` says, and within its `budget_s` from the text's first request on.
+        Where the service names a wait beyond 10 minutes and beyond that budget, nobody waits, and
+        the request has failed.
 
         Args:
             requests: The texts: strings, or `BatchRequest` objects for those that have a voice,
                 options or a file of their own. Any iterable, taken as it is needed, by another
-                thread (by another task, and an asynchronous iterable too).
+                thread (by another task, and an asynchronous iterable too). A single string is none.
             voice: The voice of those that have none of their own.
             in_order: Whether the results come in the order of the requests, and not as they finish.
             at_once: How many requests may be under way at most, from 1 to 128, where that is known.
-            per_minute: How many may begin in a minute at most, above 0, where that is known.
-            max_usd: What the batch may cost at most, in dollars, by the published price. Before a
-                request that would go beyond it the batch ends with a `SpeechError`.
+                More than the client has connections for, by default 100, wait for one.
+            per_minute: How many may begin in a minute at most, above 0 and up to 600,000, where
+                that is known.
+            max_usd: What the batch may cost at most, in dollars from 0 to below 1,000,000,000, by
+                the published price. Before a request that would go beyond it the batch ends with a
+                `SpeechError`.
             executor: Whose workers are to speak: any `concurrent.futures.Executor`. Each speaks
                 one text at a time. They build clients like this one, with the key of their own
                 environment (`TOGETHER_API_KEY`), and the processes of one machine share one pace
@@ -314,7 +327,8 @@ class AsyncSpeechClient:
 
         Returns:
             The batch, an iterator of `BatchResult`. One that fails is one result; none of them ends
-            the others. What the source of the requests raises is raised behind the last result.
+            the others. What the source of the requests raises is raised behind the last result,
+            and so is a `SpeechError` where `max_usd` is used up.
 
         Raises:
             InvalidRequestError: An argument is wrong, or the client was built with something that
@@ -323,13 +337,17 @@ class AsyncSpeechClient:
             SpeechError: The client is closed.
         """
         self._check_open()
+        _check_limits(at_once, per_minute)
+        # A string is an iterable of its letters, each of which would be billed.
+        if isinstance(requests, str | bytes) or not isinstance(requests, ITERABLE):
+            raise InvalidRequestError(
+                f"must be an iterable of texts, not {type(requests).__name__}", param="requests"
+            )
         plan = BatchPlan(
             {"voice": voice, "validate_voices": self._config.validate_voices, **options},
             checked_budget(max_usd),
             writes_here=executor is None,
         )
-        # A wrong limit is told here, also where a worker keeps it, or tests do without.
-        Pace(at_once=at_once, per_minute=per_minute)
         submit = None
         if executor is not None:
             checked_executor(executor)
@@ -403,8 +421,7 @@ class AsyncSpeechClient:
             SpeechError: The client is closed.
         """
         self._check_open()
-        # A wrong limit is told here.
-        Pace(at_once=at_once, per_minute=per_minute)
+        _check_limits(at_once, per_minute)
         plan = NarrationPlan(
             new_book(source, format=format, alt_texts=alt_texts, script=script),
             voice=voice,
@@ -699,6 +716,15 @@ class AsyncSpeechClient:
             except IndexError:
                 return
             await lost.aclose()
+
+
+def _check_limits(at_once: int | None, per_minute: float | None) -> None:
+    """Refuse a wrong limit at once, also where a worker keeps it, or tests do without."""
+    Pace(at_once=at_once, per_minute=per_minute)
+    if at_once is not None and at_once > MAX_OPEN:
+        raise InvalidRequestError(
+            f"must be a whole number from 1 to {MAX_OPEN}, not {at_once}", param="at_once"
+        )
 
 
 async def _guarded(

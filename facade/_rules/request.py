@@ -92,7 +92,7 @@ class SpeechRequest(NamedTuple):
         _check_text(text)
         known_options = _STREAM_OPTIONS if stream else _SYNTHESIZE_OPTIONS
         if not options.keys() <= known_options:
-            raise _unknown_option(options.keys() - known_options, stream=stream)
+            raise unknown_option(options.keys() - known_options, stream=stream)
         model = options.pop("model", DEFAULT_MODEL)
         given: dict[str, Any] = {
             name: value for name, value in options.items() if value is not None
@@ -342,7 +342,8 @@ def _pronunciations(given: Pronunciations) -> tuple[str, ...]:
     return tuple(cast("Sequence[str]", entries))
 
 
-def _unknown_option(names: set[str], *, stream: bool) -> TypeError:
+def unknown_option(names: set[str], *, stream: bool) -> TypeError:
+    """Return what to raise where there are no such options."""
     name = min(names)
     near = ", ".join(closest(name, _STREAM_OPTIONS if stream else _SYNTHESIZE_OPTIONS))
     return TypeError(

@@ -58,6 +58,12 @@ class SpeechBatch:
 
     Use it in a `with` block, whose end also ends what is under way. Requests are taken as
     they are needed, so that a source of any length takes a constant amount of memory.
+
+    Behind the last result, iterating raises what ended the batch before its source was at its end,
+    once: what the source raised; a `SpeechError` where `max_usd` is used up, or must be kept and a
+    price is not known; an `InvalidRequestError` where the source gave what is neither a string nor
+    a `BatchRequest`; a `RuntimeError` where the system gives no more threads. It raises a
+    `SpeechError` outside of the block, and so does entering a batch a second time.
     """
 
     def __init__(
@@ -113,7 +119,10 @@ class SpeechBatch:
 
     @property
     def under_way(self) -> int:
-        """How many requests are with the service."""
+        """How many requests are with the service, and not those that wait to be sent again.
+
+        With an executor, how many it was given and has not done yet.
+        """
         return len(self._calls) + len(self._futures)
 
     @property
@@ -176,7 +185,11 @@ class SpeechBatch:
         return result
 
     def close(self) -> None:
-        """End what is under way; what the service has begun may be billed."""
+        """End what is under way; what the service has begun may be billed.
+
+        The end of that is waited for, for up to 5 seconds. What an executor's workers have begun
+        goes on, and is not waited for.
+        """
         with self._mutex:
             self._is_closed = True
             for call in self._calls:

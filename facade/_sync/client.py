@@ -43,7 +43,7 @@ from facade._rules.pacing import FASTEST, Pace
 from facade._rules.realtime_settings import RealtimeSettings
 from facade._rules.request import SpeechRequest
 from facade._rules.retry import RetryPolicy
-from facade._sync.batch import SpeechBatch
+from facade._sync.batch import MAX_OPEN, SpeechBatch
 from facade._sync.narration import Narration, Take
 from facade._sync.reader import AudioReader, Reader
 from facade._sync.realtime import RealtimeSession
@@ -55,7 +55,15 @@ from facade._transport.config import (
     Timeouts,
     secret,
 )
-from facade._transport.waiting_sync import Many, first_place, moved, new_lock, place, sleep
+from facade._transport.waiting_sync import (
+    ITERABLE,
+    Many,
+    first_place,
+    moved,
+    new_lock,
+    place,
+    sleep,
+)
 from facade.audio import (
     SpeechAudio,
     SpeechFile,
@@ -293,18 +301,23 @@ class SpeechClient:
         modestly, goes faster as long as nothing is refused, and halves its pace when the service
         answers 429. A wait that the service names is kept by all. A request that was refused for
         that is sent again, up to 20 times; any other failure is tried again as often as the
-        client's `RetryPolicy` says.
+        client's `RetryPolicy` says, and within its `budget_s` from the text's first request on.
+        Where the service names a wait beyond 10 minutes and beyond that budget, nobody waits, and
+        the request has failed.
 
         Args:
             requests: The texts: strings, or `BatchRequest` objects for those that have a voice,
                 options or a file of their own. Any iterable, taken as it is needed, by another
-                thread (by another task, and an asynchronous iterable too).
+                thread (by another task, and an asynchronous iterable too). A single string is none.
             voice: The voice of those that have none of their own.
             in_order: Whether the results come in the order of the requests, and not as they finish.
             at_once: How many requests may be under way at most, from 1 to 128, where that is known.
-            per_minute: How many may begin in a minute at most, above 0, where that is known.
-            max_usd: What the batch may cost at most, in dollars, by the published price. Before a
-                request that would go beyond it the batch ends with a `SpeechError`.
+                More than the client has connections for, by default 100, wait for one.
+            per_minute: How many may begin in a minute at most, above 0 and up to 600,000, where
+                that is known.
+            max_usd: What the batch may cost at most, in dollars from 0 to below 1,000,000,000, by
+                the published price. Before a request that would go beyond it the batch ends with a
+                `SpeechError`.
             executor: Whose workers are to speak: any `concurrent.futures.Executor`. Each speaks
                 one text at a time. They build clients like this one, with the key of their own
                 environment (`TOGETHER_API_KEY`), and the processes of one machine share one pace
@@ -315,7 +328,8 @@ class SpeechClient:
 
         Returns:
             The batch, an iterator of `BatchResult`. One that fails is one result; none of them ends
-            the others. What the source of the requests raises is raised behind the last result.
+            the others. What the source of the requests raises is raised behind the last result,
+            and so is a `SpeechError` where `max_usd` is used up.
 
         Raises:
             InvalidRequestError: An argument is wrong, or the client was built with something that
@@ -324,13 +338,17 @@ class SpeechClient:
             SpeechError: The client is closed.
         """
         self._check_open()
+        _check_limits(at_once, per_minute)
+        # A string is an iterable of its letters, each of which would be billed.
+        if isinstance(requests, str | bytes) or not isinstance(requests, ITERABLE):
+            raise InvalidRequestError(
+                f"must be an iterable of texts, not {type(requests).__name__}", param="requests"
+            )
         plan = BatchPlan(
             {"voice": voice, "validate_voices": self._config.validate_voices, **options},
             checked_budget(max_usd),
             writes_here=executor is None,
         )
-        # A wrong limit is told here, also where a worker keeps it, or tests do without.
-        Pace(at_once=at_once, per_minute=per_minute)
         submit = None
         if executor is not None:
             checked_executor(executor)
@@ -404,8 +422,7 @@ class SpeechClient:
             SpeechError: The client is closed.
         """
         self._check_open()
-        # A wrong limit is told here.
-        Pace(at_once=at_once, per_minute=per_minute)
+        _check_limits(at_once, per_minute)
         plan = NarrationPlan(
             new_book(source, format=format, alt_texts=alt_texts, script=script),
             voice=voice,
@@ -696,6 +713,15 @@ class SpeechClient:
             except IndexError:
                 return
             lost.close()
+
+
+def _check_limits(at_once: int | None, per_minute: float | None) -> None:
+    """Refuse a wrong limit at once, also where a worker keeps it, or tests do without."""
+    Pace(at_once=at_once, per_minute=per_minute)
+    if at_once is not None and at_once > MAX_OPEN:
+        raise InvalidRequestError(
+            f"must be a whole number from 1 to {MAX_OPEN}, not {at_once}", param="at_once"
+        )
 
 
 def _guarded(owner: "Exchange | AudioReader", act: Callable[[], _T]) -> _T:

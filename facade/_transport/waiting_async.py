@@ -15,7 +15,7 @@ from collections.abc import (
     Iterable,
     Iterator,
 )
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, TypeAlias, TypeVar
 
@@ -287,10 +287,19 @@ async def in_thread(act: Callable[..., _T], *arguments: Any) -> _T:
 
 async def wait_for(future: "Future[Any]") -> None:
     """Wait until somebody else's worker has ended, or will not begin."""
-    # Each waits in a thread of its own, and none for the threads of others.
-    limiter = anyio.CapacityLimiter(1)
-    with suppress(CancelledError):
-        await to_thread.run_sync(future.exception, abandon_on_cancel=True, limiter=limiter)
+    # No thread waits: it would keep the process for as long as the worker is silent.
+    loop: Any = current_token().native_token
+    # That of asyncio, or that of trio.
+    soon = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
+    has_ended = anyio.Event()
+
+    def wake(_: "Future[Any]") -> None:
+        # The loop may have ended before.
+        with suppress(RuntimeError):
+            soon(has_ended.set)
+
+    future.add_done_callback(wake)
+    await has_ended.wait()
 
 
 def pass_on(error: BaseException) -> None:

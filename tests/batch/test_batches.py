@@ -5,7 +5,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -177,12 +177,34 @@ def test_what_cannot_be_sent_is_not(batches: Batches, tmp_path: Path) -> None:
         BatchRequest(text="One.", options={"lang": "en"}),
         BatchRequest(text="One.", path=tmp_path / "no" / "one.wav"),
         BatchRequest(text="One.", path=tmp_path / "one.mp3"),
+        BatchRequest(text="One.", path=5),  # type: ignore[arg-type]
+        BatchRequest(text="One.", path=b"one.wav"),  # type: ignore[arg-type]
+        BatchRequest(text="One.", options=None),  # type: ignore[arg-type]
+        BatchRequest(text="One.", options=[1]),  # type: ignore[arg-type]
+        BatchRequest(text="One.", options={1: 2}),  # type: ignore[dict-item]
+        BatchRequest(text="One.", options={"stream": True}),
+        BatchRequest(text="One.", options={"validate_voices": False}),
+        BatchRequest(text="One.", options={"voice": "am_adam"}),
     ]
+    said = [
+        "text",
+        "af_heart",
+        "lang",
+        "no",
+        "one.mp3",
+        "path: ",
+        "path: ",
+        "None",
+        "[1]",
+        "{1: 2}",
+    ]
+    said += ["'stream'", "'validate_voices'", "'voice'"]
     with FaultServer(GOOD) as server, batches(server.url, requests) as batch:
-        errors = [str(result.error) for result in batch.all()]
+        results = batch.all()
     assert server.requests == []
-    for error, said in zip(errors, ["text", "af_heart", "lang", "no", "one.mp3"], strict=True):
-        assert said in error
+    for result, words in zip(results, said, strict=True):
+        assert words in str(result.error)
+    assert all(isinstance(result.error, InvalidRequestError) for result in results[4:])
 
 
 def test_a_voice_is_needed(batches: Batches) -> None:
@@ -413,13 +435,36 @@ def test_a_budget_is_an_amount(max_usd: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "limit", [{"at_once": 0}, {"at_once": True}, {"per_minute": -1}, {"per_minute": float("nan")}]
+    "limit",
+    [
+        {"at_once": 0},
+        {"at_once": 129},
+        {"at_once": True},
+        {"per_minute": -1},
+        {"per_minute": float("nan")},
+    ],
 )
 def test_a_limit_is_a_number(limit: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOGETHER_SPEECH_RETRIES", "at once")
     with SpeechClient(KEY) as client, pytest.raises(InvalidRequestError) as caught:
         client.synthesize_many([], voice="af_heart", **limit)
     assert caught.value.param in limit
+
+
+@pytest.mark.parametrize("requests", ["Hi ho", b"Hi ho", None, 5, BatchRequest(text="Hi ho")])
+def test_requests_come_one_after_the_other(requests: Any) -> None:
+    for client in (SpeechClient(KEY), AsyncSpeechClient(KEY)):
+        with pytest.raises(InvalidRequestError, match="must be an iterable of texts") as caught:
+            client.synthesize_many(requests, voice="af_heart")
+        assert caught.value.param == "requests"
+
+
+def test_the_synchronous_client_takes_no_asynchronous_source() -> None:
+    async def source() -> AsyncIterator[str]:
+        yield "One."
+
+    with SpeechClient(KEY) as client, pytest.raises(InvalidRequestError, match="async_generator"):
+        client.synthesize_many(source(), voice="af_heart")  # type: ignore[arg-type]
 
 
 # --- its end -------------------------------------------------------------------------------------

@@ -16,7 +16,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from facade import (
     AsyncSpeechClient,
@@ -558,6 +560,35 @@ def test_leaving_the_block_cancels_what_has_not_begun(
             assert answered == []
             server.released.set()
         assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_worker_that_is_silent_keeps_no_thread(
+    backend: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Silent(Idle):
+        def submit(self, act: Any, /, *arguments: Any, **more: Any) -> "Future[Any]":
+            future = super().submit(act)
+            assert future.set_running_or_notify_cancel()
+            return future
+
+    async def main() -> set[threading.Thread]:
+        async with (
+            AsyncSpeechClient(KEY) as client,
+            client.synthesize_many(["One."] * 3, voice="af_heart", executor=pool) as batch,
+        ):
+            while batch.under_way < 3:
+                await checkpoint()
+            await anyio.sleep(0.1)
+            return set(threading.enumerate())
+
+    pool = Silent()
+    before = set(threading.enumerate())
+    assert anyio.run(main, backend=backend) <= before
+    for future in pool.futures:
+        # Nobody is there any more to hear of it.
+        future.set_exception(ZeroDivisionError())
+    assert caplog.records == []
 
 
 def test_nothing_is_begun_in_a_batch_that_has_ended() -> None:
