@@ -260,8 +260,8 @@ class SpeechBatch:
         except BaseException:
             # The system may give no more threads.
             with self._mutex:
-                self._running -= 1
                 undo()
+                self._end()
             raise
 
     def _give_back(self, ticket: int) -> None:

@@ -207,6 +207,15 @@ def test_what_cannot_be_sent_is_not(batches: Batches, tmp_path: Path) -> None:
     assert all(isinstance(result.error, InvalidRequestError) for result in results[4:])
 
 
+@pytest.mark.parametrize("options", [{"lang": "en"}, {"text": "Two."}])
+def test_options_of_the_batch_are_options_too(batches: Batches, options: dict[str, Any]) -> None:
+    with FaultServer(GOOD) as server, batches(server.url, ["One."], **options) as batch:
+        (result,) = batch.all()
+    assert isinstance(result.error, InvalidRequestError)
+    assert next(iter(options)) in str(result.error)
+    assert server.requests == []
+
+
 def test_a_voice_is_needed(batches: Batches) -> None:
     with FaultServer(GOOD) as server, batches(server.url, ["One."], voice=None) as batch:
         (result,) = batch.all()
