@@ -272,7 +272,11 @@ class AsyncSpeechClient:
         """
         self._check_open()
         request = SpeechRequest.build(
-            text, voice=voice, validate_voices=self._config.validate_voices, stream=True, **options
+            text,
+            voice=voice,
+            validate_voices=self._config.validate_voices,
+            is_stream=True,
+            **options,
         )
         return AsyncSpeechStream(
             partial(self._open_stream, request),

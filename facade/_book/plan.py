@@ -136,7 +136,7 @@ class NarrationPlan:
         """What every request is built with, but for its text and voice."""
         return {
             "validate_voices": self._validate,
-            "stream": self.with_words,
+            "is_stream": self.with_words,
             **self.options,
         }
 

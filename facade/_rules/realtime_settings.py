@@ -106,7 +106,7 @@ class RealtimeSettings(NamedTuple):
             "-",
             voice=voice,
             validate_voices=validate_voices,
-            stream=True,
+            is_stream=True,
             **cast("StreamOptions", options),
         )
         fields: dict[str, Any] = {

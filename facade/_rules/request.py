@@ -78,7 +78,7 @@ class SpeechRequest(NamedTuple):
         *,
         voice: str | Voice | VoiceMix,
         validate_voices: bool,
-        stream: bool = False,
+        is_stream: bool = False,
         **options: Unpack[AnyOptions],
     ) -> "SpeechRequest":
         """Check everything that can be checked without a network.
@@ -90,14 +90,14 @@ class SpeechRequest(NamedTuple):
             TypeError: There is no such option.
         """
         _check_text(text)
-        known_options = _STREAM_OPTIONS if stream else _SYNTHESIZE_OPTIONS
+        known_options = _STREAM_OPTIONS if is_stream else _SYNTHESIZE_OPTIONS
         if not options.keys() <= known_options:
-            raise unknown_option(options.keys() - known_options, stream=stream)
+            raise unknown_option(options.keys() - known_options, stream=is_stream)
         model = options.pop("model", DEFAULT_MODEL)
         given: dict[str, Any] = {
             name: value for name, value in options.items() if value is not None
         }
-        if stream:
+        if is_stream:
             given["response_format"] = "raw"
         if not isinstance(model, str) or not model.strip():
             raise InvalidRequestError(f"must be the name of a model, not {model!r}", param="model")
@@ -113,7 +113,7 @@ class SpeechRequest(NamedTuple):
             options=given,
             extra_body=extra_body,
             known_model=known,
-            stream=stream,
+            stream=is_stream,
         )
         if given:
             request._check_options()

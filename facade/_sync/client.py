@@ -273,7 +273,11 @@ class SpeechClient:
         """
         self._check_open()
         request = SpeechRequest.build(
-            text, voice=voice, validate_voices=self._config.validate_voices, stream=True, **options
+            text,
+            voice=voice,
+            validate_voices=self._config.validate_voices,
+            is_stream=True,
+            **options,
         )
         return SpeechStream(
             partial(self._open_stream, request),

@@ -333,13 +333,20 @@ def refuse_to_begin(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
 def test_a_system_that_gives_no_thread_is_told(
     batches: Batches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def end(self: Pace, ticket: int, *arguments: Any, **more: Any) -> None:
+        ended.append(ticket)
+        as_it_is(self, ticket, *arguments, **more)
+
+    ended: list[int] = []
+    as_it_is = Pace.end
+    monkeypatch.setattr(Pace, "end", end)
     refuse_to_begin(monkeypatch, "_run")
     with FaultServer(GOOD) as server, batches(server.url, ["One.", "Two.", "Three."]) as batch:
         assert batch.next().error is None
         with pytest.raises(RuntimeError, match="can't start new thread"):
             batch.next()
         assert batch.next() is None
-        assert batch.batch._pace.under_way == 0
+    assert len(ended) == 2
     assert len(server.requests) == 1
 
 

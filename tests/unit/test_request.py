@@ -225,7 +225,7 @@ def test_asking_for_what_comes_anyway_is_no_mistake(model: str) -> None:
         ({"segment": "word"}, "segment", "must be one of 'sentence', 'immediate', 'never'"),
         ({"segment": True}, "segment", "not True"),
         (
-            {"alignment": "words", "stream": True},
+            {"alignment": "words", "is_stream": True},
             "alignment",
             "must be one of 'none', 'word', not 'words'",
         ),
@@ -287,7 +287,7 @@ def test_a_segment_is_passed_on(segment: str) -> None:
 
 @pytest.mark.parametrize("alignment", ["none", "word"])
 def test_an_alignment_is_passed_on(alignment: str) -> None:
-    request = build(alignment=alignment, stream=True)
+    request = build(alignment=alignment, is_stream=True)
     assert (option(request, "alignment"), request.stream) == (alignment, True)
 
 
@@ -585,6 +585,7 @@ def test_requests_are_values_and_travel() -> None:
     [
         (False, "sample_rat", "synthesize", "; the closest are sample_rate"),
         (False, "alignment", "synthesize", ""),
+        (False, "stream", "synthesize", ""),
         (True, "response_format", "stream", ""),
         (True, "bit_rate", "stream", ""),
         (False, "qqqqqq", "synthesize", ""),
@@ -597,7 +598,7 @@ def test_an_option_that_there_is_not_is_a_mistake_of_the_program(
     near: str,
 ) -> None:
     with pytest.raises(TypeError) as caught:
-        build(stream=stream, **{option: 1})
+        build(is_stream=stream, **{option: 1})
     said = str(caught.value)
     assert said.startswith(f"{method}() got an unexpected keyword argument {option!r}{near}")
     assert "extra_body takes fields that have no argument" in said
