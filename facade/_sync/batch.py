@@ -348,8 +348,10 @@ class SpeechBatch:
                 characters=characters,
                 usd=job.usd if audio else Decimal(0),
             )
-            # Nobody waits for a long file to be measured, neither for the mutex nor for the loop.
-            self._finish(result, in_thread(seconds_of, audio) if audio else 0.0)
+            # MP3 is read to its end for that, which neither the mutex nor the loop waits for.
+            is_long = audio is not None and audio.format.container == "mp3"
+            duration_s = in_thread(seconds_of, audio) if is_long else seconds_of(audio)
+            self._finish(result, duration_s)
         finally:
             self._end()
 
