@@ -154,6 +154,7 @@ def test_a_file_may_be_taken_away_at_once(
 def test_nobody_waits_while_audio_is_measured(
     batches: Batches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """MP3 is read to its end for it."""
     turns, others_came, waited = itertools.count(), threading.Event(), []
 
     def measure(audio: SpeechAudio) -> float:
@@ -162,7 +163,9 @@ def test_nobody_waits_while_audio_is_measured(
         return 1.0
 
     monkeypatch.setattr(SpeechAudio, "duration_s", property(measure))
-    with FaultServer(GOOD) as server, batches(server.url, ["One.", "Two."]) as batch:
+    mp3 = answer(200, (b"\xff\xfb\x90\x00" + bytes(413)) * 3)
+    texts, options = ["One.", "Two."], {"response_format": "mp3"}
+    with FaultServer(mp3) as server, batches(server.url, texts, **options) as batch:
         assert batch.next().error is None
         others_came.set()
         assert batch.next().error is None
