@@ -465,9 +465,10 @@ def test_a_budget_is_an_amount(max_usd: Any) -> None:
 )
 def test_a_limit_is_a_number(limit: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOGETHER_SPEECH_RETRIES", "at once")
-    with SpeechClient(KEY) as client, pytest.raises(InvalidRequestError) as caught:
-        client.synthesize_many([], voice="af_heart", **limit)
-    assert caught.value.param in limit
+    for client in (SpeechClient(KEY), AsyncSpeechClient(KEY)):
+        with pytest.raises(InvalidRequestError) as caught:
+            client.synthesize_many([], voice="af_heart", **limit)
+        assert caught.value.param in limit
 
 
 @pytest.mark.parametrize("requests", ["Hi ho", b"Hi ho", None, 5, BatchRequest(text="Hi ho")])
