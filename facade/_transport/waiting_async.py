@@ -207,7 +207,7 @@ class Background:
     async def _work(self, act: Callable[..., Awaitable[None]], arguments: tuple[Any, ...]) -> None:
         """Do one thing, and then others that are given."""
         await act(*arguments)
-        while not self._is_over:
+        while True:
             task = _Task()
             self._idle.append(task)
             act, arguments = await task.take()
