@@ -182,9 +182,10 @@ class Background:
         """
         # What ends a session has things to say to the service, also where that is a cancellation.
         scope = anyio.CancelScope(shield=True)
+        # Also what has not run by then is ended at the end.
+        self._scopes.add(scope)
 
         async def run() -> None:
-            self._scopes.add(scope)
             with scope:
                 await act(*arguments)
             self._scopes.discard(scope)
