@@ -204,3 +204,18 @@ def test_what_fails_in_a_thread_is_raised_as_it_is(backend: str) -> None:
             await waiting_async.in_thread(int, "seven")
 
     anyio.run(main, backend=backend)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_task_that_has_not_begun_when_all_is_over_is_ended(backend: str) -> None:
+    async def nothing() -> None:
+        """Do nothing."""
+
+    async def main() -> None:
+        background = waiting_async.Background()
+        await background.begin()
+        background.start_short(nothing)
+        # It would wait for ever for a task that nobody ends.
+        await background.aclose()
+
+    anyio.run(main, backend=backend)
