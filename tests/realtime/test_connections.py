@@ -679,12 +679,15 @@ def test_a_slow_listener_bounds_memory_and_others_go_on(
             assert len(sent) == 200
 
 
-def test_who_waits_for_what_another_keeps_away_is_told(
-    converse: Converse, loop: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def _little_room(loop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a session receive no more where a second of audio waits to be taken."""
     module = f"facade._{'sync' if loop == 'sync' else 'async'}.connections"
     monkeypatch.setattr(sys.modules[module], "MAX_WAITING_BYTES", SECOND)
 
+
+@pytest.mark.usefixtures("_little_room")
+def test_who_waits_for_what_another_keeps_away_is_told(converse: Converse) -> None:
     def script(peer: Peer) -> None:
         peer.greet()
         slow, quick = peer.text()[0], peer.text()[0]
@@ -704,12 +707,8 @@ def test_who_waits_for_what_another_keeps_away_is_told(
             other.hear()
 
 
-def test_a_dropped_turn_makes_room_for_the_others(
-    converse: Converse, loop: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    module = f"facade._{'sync' if loop == 'sync' else 'async'}.connections"
-    monkeypatch.setattr(sys.modules[module], "MAX_WAITING_BYTES", SECOND)
-
+@pytest.mark.usefixtures("_little_room")
+def test_a_dropped_turn_makes_room_for_the_others(converse: Converse) -> None:
     def script(peer: Peer) -> None:
         peer.greet()
         dropped, kept = peer.text()[0], peer.text()[0]
