@@ -339,21 +339,20 @@ def request(_: str, count: int) -> dict[str, float]:
     """Seconds to check a request, and to encode a small dictionary."""
     from facade._rules.request import SpeechRequest
 
-    nothing: dict[str, Any] = dict.fromkeys(
-        (
-            "response_format",
-            "response_encoding",
-            "sample_rate",
-            "bit_rate",
-            "language",
-            "pronunciation_dict",
-            "segment",
-            "extra_body",
-        )
+    nothing = (
+        "response_format",
+        "response_encoding",
+        "sample_rate",
+        "bit_rate",
+        "language",
+        "pronunciation_dict",
+        "segment",
+        "extra_body",
     )
+    options = {**dict.fromkeys(nothing), "model": MODEL}
 
     def build() -> None:
-        SpeechRequest.build(TEXT, voice=VOICE, model=MODEL, validate_voices=True, **nothing)
+        SpeechRequest.build(TEXT, options, voice=VOICE, validate_voices=True)
 
     return _beside_json(build, count)
 

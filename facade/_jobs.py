@@ -10,13 +10,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from facade._rules.options import SynthesizeOptions
 from facade._rules.pricing import billed_characters, usd
-from facade._rules.request import SpeechRequest, unknown_option
+from facade._rules.request import SpeechRequest, check_names
 from facade.audio import SpeechAudio, SpeechFile, check_file_name, check_place, needs_header
 from facade.batch import BatchRequest, BatchResult
 from facade.errors import InvalidRequestError, SpeechError
 from facade.formats import AudioFormat
+from facade.voices import Voice, VoiceMix
 
 # A text may be long, and need not travel back.
 _WITH_WHO_ASKED = BatchRequest(text="")
@@ -71,16 +71,33 @@ class BatchPlan:
     """Makes jobs of requests, as long as the budget lasts."""
 
     def __init__(
-        self, defaults: Mapping[str, Any], max_usd: Decimal | None, *, writes_here: bool = True
+        self,
+        options: Mapping[str, object],
+        *,
+        voice: str | Voice | VoiceMix | None = None,
+        validate_voices: bool,
+        is_stream: bool = False,
+        max_usd: Decimal | None = None,
+        writes_here: bool = True,
     ) -> None:
         """Begin a batch.
 
         Args:
-            defaults: What `SpeechRequest.build` is given, but for what a request has of its own.
+            options: Those of requests that have none of their own.
+            voice: The voice of requests that name none.
+            validate_voices: Whether to refuse voices that the model does not have.
+            is_stream: Whether the answers are to be streams.
             max_usd: What the batch may cost at most.
             writes_here: Whether paths are of this machine, and not of a worker's.
+
+        Raises:
+            TypeError: There is no such option.
         """
-        self._defaults = defaults
+        check_names(options, is_stream=is_stream)
+        self._options = options
+        self._voice = voice
+        self._validate_voices = validate_voices
+        self._is_stream = is_stream
         self._writes_here = writes_here
         self._max_usd = max_usd
         self._usd = Decimal(0)
@@ -109,15 +126,16 @@ class BatchPlan:
         return job
 
     def _checked(self, index: int, asked: BatchRequest) -> Job:
-        given = {**self._defaults, **_checked_options(asked.options)}
-        if asked.voice is not None:
-            given["voice"] = asked.voice
-        if given.get("voice") is None:
+        voice = self._voice if asked.voice is None else asked.voice
+        if voice is None:
             raise InvalidRequestError("neither the request nor the batch has one", param="voice")
-        try:
-            request = SpeechRequest.build(asked.text, **given)
-        except TypeError as error:
-            raise InvalidRequestError(str(error), param="options") from error
+        request = SpeechRequest.build(
+            asked.text,
+            {**self._options, **_checked_options(asked.options)},
+            voice=voice,
+            validate_voices=self._validate_voices,
+            is_stream=self._is_stream,
+        )
         target = None
         if asked.path is not None:
             target = self._target(asked.path, request.expected_format)
@@ -154,10 +172,10 @@ def _checked_options(options: Mapping[str, object]) -> Mapping[str, object]:
         raise InvalidRequestError(
             f"must be a mapping of names of options, not {options!r}", param="options"
         )
-    # What a batch sets itself is none of them, such as whether the answer is a stream.
-    names = options.keys() - SynthesizeOptions.__optional_keys__
-    if names:
-        raise InvalidRequestError(str(unknown_option(names, stream=False)), param="options")
+    try:
+        check_names(options)
+    except TypeError as error:
+        raise InvalidRequestError(str(error), param="options") from error
     return options
 
 

@@ -8,7 +8,7 @@ import functools
 import inspect
 import operator
 import typing
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
 from types import UnionType
 from typing import Any, Union
 
@@ -90,3 +90,29 @@ def test_every_option_is_shown_and_documented(method: str, kind: Any) -> None:
     for option in shown:
         assert f"\n    {option}: " in docs
     assert f"`{kind.__name__}`" in (SYNC[method].__doc__ or "")
+
+
+CALLS: dict[str, Callable[..., object]] = {
+    "synthesize": lambda client, **more: client.synthesize("Hi.", voice="af_heart", **more),
+    "synthesize_to_file": lambda client, **more: client.synthesize_to_file(
+        "Hi.", "never.wav", voice="af_heart", **more
+    ),
+    "stream": lambda client, **more: client.stream("Hi.", voice="af_heart", **more),
+    "synthesize_many": lambda client, **more: client.synthesize_many(
+        ["Hi."], voice="af_heart", **more
+    ),
+    "narrate": lambda client, **more: client.narrate("Hi.", voice="af_heart", **more),
+    "realtime": lambda client, **more: client.realtime(voice="af_heart", **more),
+    "speak": lambda client, **more: client.realtime(voice="af_heart").speak("Hi.", **more),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+@pytest.mark.parametrize("option", ["qqqqqq", "validate_voices", "is_stream", "options"])
+def test_what_is_not_shown_is_not_taken(call: Callable[..., object], option: str) -> None:
+    """Names that only our own functions have are no options, nor does a message name those."""
+    with (
+        SpeechClient("key", base_url="http://127.0.0.1:9/v1") as client,
+        pytest.raises(TypeError, match=rf"\(\) got an unexpected keyword argument '{option}'"),
+    ):
+        call(client, **{option: True})

@@ -199,7 +199,7 @@ class AsyncSpeechClient:
         """
         self._check_open()
         request = SpeechRequest.build(
-            text, voice=voice, validate_voices=self._config.validate_voices, **options
+            text, options, voice=voice, validate_voices=self._config.validate_voices
         )
         call = self._call()
         await self._check_voice(request)
@@ -238,7 +238,7 @@ class AsyncSpeechClient:
         """
         self._check_open()
         request = SpeechRequest.build(
-            text, voice=voice, validate_voices=self._config.validate_voices, **options
+            text, options, voice=voice, validate_voices=self._config.validate_voices
         )
         target = check_save_path(path, request.expected_format)
         call = self._call()
@@ -273,10 +273,10 @@ class AsyncSpeechClient:
         self._check_open()
         request = SpeechRequest.build(
             text,
+            options,
             voice=voice,
             validate_voices=self._config.validate_voices,
             is_stream=True,
-            **options,
         )
         return AsyncSpeechStream(
             partial(self._open_stream, request),
@@ -348,8 +348,10 @@ class AsyncSpeechClient:
                 f"must be an iterable of texts, not {type(requests).__name__}", param="requests"
             )
         plan = BatchPlan(
-            {"voice": voice, "validate_voices": self._config.validate_voices, **options},
-            checked_budget(max_usd),
+            options,
+            voice=voice,
+            validate_voices=self._config.validate_voices,
+            max_usd=checked_budget(max_usd),
             writes_here=executor is None,
         )
         submit = None
@@ -480,7 +482,7 @@ class AsyncSpeechClient:
             )
         self._check_open()
         settings = RealtimeSettings.build(
-            voice=voice, validate_voices=self._config.validate_voices, **options
+            options, voice=voice, validate_voices=self._config.validate_voices
         )
         session = AsyncRealtimeSession(
             self._config, settings, self._with_exchange, self._check_voice

@@ -314,7 +314,7 @@ class _AsyncRun:
     async def _ask(self, keys: Collection[str], failed: dict[str, BatchResult]) -> None:
         """Ask once for each of these pieces; keep in `failed` what came of those that failed."""
         in_a_row = 0
-        plan = BatchPlan(self._plan.request_options, None)
+        plan = self._plan.batch()
         async with self._begin(self._requests(set(keys)), plan, self._take) as batch:
             async for result in batch:
                 if isinstance(result.error, _HOPELESS):

@@ -80,7 +80,7 @@ class AsyncRealtimeSession:
         """
         if self._connections.is_closed:
             raise SpeechError("this session is closed; begin another with realtime()")
-        settings = self._settings.for_turn(voice=voice, **options)
+        settings = self._settings.for_turn(options, voice=voice)
         return AsyncRealtimeSpeech(self, AsyncTurn(self._connections, settings, text))
 
     async def aclose(self) -> None:

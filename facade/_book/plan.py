@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from facade._book.reading import BookFormat, read_book
+from facade._jobs import BatchPlan
 from facade._rules.options import NarrationOptions
 from facade._rules.pricing import billed_characters, usd
 from facade._rules.request import SpeechRequest, check_characters
@@ -102,6 +103,7 @@ class NarrationPlan:
                 if omission.chapter is None or omission.chapter + 1 in self.numbers
             ),
         )
+        self._check_names()
         self._voices = {name: said for name, said in voices.items() if isinstance(name, str)}
         self._narrator = voice
         self._validate = validate_voices
@@ -131,14 +133,9 @@ class NarrationPlan:
         self.distinct = len(keys)
         self.unspoken = tuple(unspoken)
 
-    @property
-    def request_options(self) -> dict[str, Any]:
-        """What every request is built with, but for its text and voice."""
-        return {
-            "validate_voices": self._validate,
-            "is_stream": self.with_words,
-            **self.options,
-        }
+    def batch(self) -> BatchPlan:
+        """Return what makes the jobs of pieces."""
+        return BatchPlan(self.options, validate_voices=self._validate, is_stream=self.with_words)
 
     def price(self, characters: int) -> Decimal | None:
         """Return what characters cost, in dollars; `None` where no price is known."""
@@ -177,6 +174,16 @@ class NarrationPlan:
                 before = [PlannedPiece(replace(piece, pause=planned.piece.pause), *rest)]
         yield from before
 
+    def _check_names(self) -> None:
+        """Refuse names that could not be written into a file once all has been spoken."""
+        names = {
+            f"source.{name}": getattr(self.book, name) for name in ("title", "author", "language")
+        }
+        for number, chapter in zip(self.numbers, self.book.chapters, strict=True):
+            names[f"source.chapters[{number - 1}].title"] = chapter.title
+        for param, name in names.items():
+            check_characters(param, name or "")
+
     def _all(self) -> Iterator[PlannedPiece]:
         from facade._book.splitting import split_book
 
@@ -194,7 +201,13 @@ class NarrationPlan:
     def _request(self, voice: AnyVoice) -> SpeechRequest:
         request = self._requests.get(str(voice))
         if request is None:
-            request = SpeechRequest.build("Text.", voice=voice, **self.request_options)
+            request = SpeechRequest.build(
+                "Text.",
+                self.options,
+                voice=voice,
+                validate_voices=self._validate,
+                is_stream=self.with_words,
+            )
             self._requests[str(voice)] = request
         return request
 

@@ -73,9 +73,7 @@ def _header(sample_rate: int, samples: int, info: bytes) -> bytes:
 def _info(texts: Sequence[tuple[str, str]]) -> bytes:
     """Return the chunk that tells of a file, or nothing where there is nothing to tell."""
     # It is UTF-8, as FFmpeg writes and reads it; RIFF does not say.
-    chunks = b"".join(
-        _chunk(name.encode(), text.encode(errors="replace") + b"\0") for name, text in texts
-    )
+    chunks = b"".join(_chunk(name.encode(), text.encode() + b"\0") for name, text in texts)
     return chunks and _chunk(b"LIST", b"INFO" + chunks)
 
 

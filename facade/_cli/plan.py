@@ -85,7 +85,7 @@ class Task:
     def expected_format(self) -> AudioFormat:
         """What the audio will be."""
         return SpeechRequest.build(
-            self.text, voice=self.voice, validate_voices=False, **self.options
+            self.text, self.options, voice=self.voice, validate_voices=False
         ).expected_format
 
 

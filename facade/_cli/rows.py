@@ -8,7 +8,7 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias
 
 from facade._cli.output_names import format_of
 from facade._rules.catalogue import closest
@@ -109,7 +109,7 @@ def request_of(
         raise InvalidRequestError(
             f"{model} needs one; 'together-speech voices --model {model}' lists them", param="voice"
         )
-    return SpeechRequest.build(row.text, voice=speaker, validate_voices=True, **cast("Any", given))
+    return SpeechRequest.build(row.text, given, voice=speaker, validate_voices=True)
 
 
 def _read_text(lines: Iterable[str], *, is_guess: bool) -> Iterator[Row | BadRow]:

@@ -8,10 +8,9 @@ a `tts_session.updated` (guide). That `extra_params` stand in the query as JSON 
 
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Unpack, cast
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
-from facade._rules.options import RealtimeOptions, StreamOptions
 from facade._rules.request import SpeechRequest
 from facade.errors import InvalidRequestError
 from facade.formats import AudioFormat, Encoding
@@ -62,52 +61,55 @@ class RealtimeSettings(NamedTuple):
         format: The format of the audio.
         request: A streamed request for the same, without a text, for the rules that need a look at
             the live list of voices.
-        given: What it was built with.
+        voice, validate_voices, options: What it was built with.
     """
 
     fields: Mapping[str, object]
     format: AudioFormat
     request: SpeechRequest
-    given: Mapping[str, Any]
+    voice: str | Voice | VoiceMix
+    validate_voices: bool
+    options: Mapping[str, object]
 
     @classmethod
     def build(
         cls,
+        options: Mapping[str, object],
         *,
         voice: str | Voice | VoiceMix,
         validate_voices: bool,
-        **options: Unpack[RealtimeOptions],
     ) -> "RealtimeSettings":
         """Check everything that can be checked without a network.
 
         `alignment` is `"word"` unless another is given: what was heard of a turn is known by it.
+
+        Args:
+            options: Those of `RealtimeOptions`.
+            voice: The voice.
+            validate_voices: Whether to refuse voices that the model does not have.
 
         Raises:
             InvalidRequestError: An argument is wrong, or the model or the connection would ignore
                 it.
             TypeError: There is no such option.
         """
-        if options.get("alignment") is None:
-            options["alignment"] = "word"
+        asked = dict(options)
+        if asked.get("alignment") is None:
+            asked["alignment"] = "word"
         if options.get("response_encoding") not in (None, _ENCODING):
             raise InvalidRequestError(
                 f"a realtime connection always gives {_ENCODING}; leave it out "
                 f"({options['response_encoding']!r} was given)",
                 param="response_encoding",
             )
-        given = {"voice": voice, "validate_voices": validate_voices, **options}
-        partial_length = options.pop("max_partial_length", None)
+        partial_length = asked.pop("max_partial_length", None)
         if partial_length is not None and (type(partial_length) is not int or partial_length < 1):
             raise InvalidRequestError(
                 f"must be a number of characters from 1, not {partial_length!r}",
                 param="max_partial_length",
             )
         request = SpeechRequest.build(
-            "-",
-            voice=voice,
-            validate_voices=validate_voices,
-            is_stream=True,
-            **cast("StreamOptions", options),
+            "-", asked, voice=voice, validate_voices=validate_voices, is_stream=True
         )
         fields: dict[str, Any] = {
             "model": request.model,
@@ -128,18 +130,28 @@ class RealtimeSettings(NamedTuple):
             fields=fields,
             format=AudioFormat("raw", _ENCODING, rate_hz, 1),
             request=request,
-            given=given,
+            voice=voice,
+            validate_voices=validate_voices,
+            options=options,
         )
 
-    def for_turn(self, **given: Any) -> "RealtimeSettings":
+    def for_turn(
+        self, options: Mapping[str, object], *, voice: str | Voice | VoiceMix | None
+    ) -> "RealtimeSettings":
         """Return the settings of a turn: these, but for what is given and not `None`.
 
         Raises:
             InvalidRequestError: As by `build`.
             TypeError: There is no such option.
         """
-        changed = {name: value for name, value in given.items() if value is not None}
-        return self.build(**{**self.given, **changed}) if changed else self
+        changed = {name: value for name, value in options.items() if value is not None}
+        if voice is None and not changed:
+            return self
+        return self.build(
+            {**self.options, **changed},
+            voice=self.voice if voice is None else voice,
+            validate_voices=self.validate_voices,
+        )
 
     def changes_to(self, turn: "RealtimeSettings") -> dict[str, object]:
         """Return what a context has to be told so that it speaks as `turn` asks."""

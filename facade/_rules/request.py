@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Unpack, cast, get_args
+from typing import Any, NamedTuple, cast, get_args
 
 from facade._rules.catalogue import Model, closest, models
 from facade._rules.options import (
@@ -75,13 +75,20 @@ class SpeechRequest(NamedTuple):
     def build(
         cls,
         text: str,
+        options: Mapping[str, object],
         *,
         voice: str | Voice | VoiceMix,
         validate_voices: bool,
         is_stream: bool = False,
-        **options: Unpack[AnyOptions],
     ) -> "SpeechRequest":
         """Check everything that can be checked without a network.
+
+        Args:
+            text: What to say.
+            options: Those of `SynthesizeOptions`, or of `StreamOptions` for a stream.
+            voice: The voice.
+            validate_voices: Whether to refuse voices that the model does not have.
+            is_stream: Whether the answer is to be a stream.
 
         Raises:
             InvalidRequestError: An argument is wrong, or the model would ignore it.
@@ -90,12 +97,10 @@ class SpeechRequest(NamedTuple):
             TypeError: There is no such option.
         """
         _check_text(text)
-        known_options = _STREAM_OPTIONS if is_stream else _SYNTHESIZE_OPTIONS
-        if not options.keys() <= known_options:
-            raise unknown_option(options.keys() - known_options, stream=is_stream)
-        model = options.pop("model", DEFAULT_MODEL)
+        check_names(options, is_stream=is_stream)
+        model = options.get("model", DEFAULT_MODEL)
         given: dict[str, Any] = {
-            name: value for name, value in options.items() if value is not None
+            name: value for name, value in options.items() if value is not None and name != "model"
         }
         if is_stream:
             given["response_format"] = "raw"
@@ -342,12 +347,19 @@ def _pronunciations(given: Pronunciations) -> tuple[str, ...]:
     return tuple(cast("Sequence[str]", entries))
 
 
-def unknown_option(names: set[str], *, stream: bool) -> TypeError:
-    """Return what to raise where there are no such options."""
-    name = min(names)
-    near = ", ".join(closest(name, _STREAM_OPTIONS if stream else _SYNTHESIZE_OPTIONS))
-    return TypeError(
-        f"{'stream' if stream else 'synthesize'}() got an unexpected keyword argument {name!r}"
+def check_names(options: Mapping[str, object], *, is_stream: bool = False) -> None:
+    """Check the names of options.
+
+    Raises:
+        TypeError: There is no such option.
+    """
+    known = _STREAM_OPTIONS if is_stream else _SYNTHESIZE_OPTIONS
+    if options.keys() <= known:
+        return
+    name = min(options.keys() - known)
+    near = ", ".join(closest(name, known))
+    raise TypeError(
+        f"{'stream' if is_stream else 'synthesize'}() got an unexpected keyword argument {name!r}"
         + (f"; the closest are {near}" if near else "")
         + "; extra_body takes fields that have no argument"
     )

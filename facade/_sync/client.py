@@ -200,7 +200,7 @@ class SpeechClient:
         """
         self._check_open()
         request = SpeechRequest.build(
-            text, voice=voice, validate_voices=self._config.validate_voices, **options
+            text, options, voice=voice, validate_voices=self._config.validate_voices
         )
         call = self._call()
         self._check_voice(request)
@@ -239,7 +239,7 @@ class SpeechClient:
         """
         self._check_open()
         request = SpeechRequest.build(
-            text, voice=voice, validate_voices=self._config.validate_voices, **options
+            text, options, voice=voice, validate_voices=self._config.validate_voices
         )
         target = check_save_path(path, request.expected_format)
         call = self._call()
@@ -274,10 +274,10 @@ class SpeechClient:
         self._check_open()
         request = SpeechRequest.build(
             text,
+            options,
             voice=voice,
             validate_voices=self._config.validate_voices,
             is_stream=True,
-            **options,
         )
         return SpeechStream(
             partial(self._open_stream, request),
@@ -349,8 +349,10 @@ class SpeechClient:
                 f"must be an iterable of texts, not {type(requests).__name__}", param="requests"
             )
         plan = BatchPlan(
-            {"voice": voice, "validate_voices": self._config.validate_voices, **options},
-            checked_budget(max_usd),
+            options,
+            voice=voice,
+            validate_voices=self._config.validate_voices,
+            max_usd=checked_budget(max_usd),
             writes_here=executor is None,
         )
         submit = None
@@ -479,7 +481,7 @@ class SpeechClient:
             )
         self._check_open()
         settings = RealtimeSettings.build(
-            voice=voice, validate_voices=self._config.validate_voices, **options
+            options, voice=voice, validate_voices=self._config.validate_voices
         )
         session = RealtimeSession(self._config, settings, self._with_exchange, self._check_voice)
         self._sessions.add(session)

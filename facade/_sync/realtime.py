@@ -81,7 +81,7 @@ class RealtimeSession:
         """
         if self._connections.is_closed:
             raise SpeechError("this session is closed; begin another with realtime()")
-        settings = self._settings.for_turn(voice=voice, **options)
+        settings = self._settings.for_turn(options, voice=voice)
         return RealtimeSpeech(self, Turn(self._connections, settings, text))
 
     def close(self) -> None:

@@ -239,7 +239,7 @@ def test_each_word_is_matched_once_while_more_of_them_come() -> None:
             return super().__getattribute__(name)
 
     said = [f"word{number}" for number in range(100)]
-    utterance = Utterance(RealtimeSettings.build(voice="af_heart", validate_voices=False))
+    utterance = Utterance(RealtimeSettings.build({}, voice="af_heart", validate_voices=False))
     utterance.add_text(" ".join(said))
     for number, word in enumerate(said):
         assert not utterance.is_timed_to_last_word

@@ -100,7 +100,7 @@ def test_what_is_no_line_is_told(line: bytes) -> None:
 
 
 def request(text: str = "Hi.", voice: str = "af_heart", **options: Any) -> SpeechRequest:
-    return SpeechRequest.build(text, voice=voice, validate_voices=True, **options)
+    return SpeechRequest.build(text, options, voice=voice, validate_voices=True)
 
 
 def test_what_asks_for_something_else_has_another_fingerprint() -> None:
@@ -340,12 +340,7 @@ def test_options_come_back_as_they_were_given(plan: Plan) -> None:
     options = {"pronunciation_dict": {"a": "b"}, "extra_body": {"seed": 1}, "language": "en"}
     assert take(plan, Row(1, "Hi.", voice="af_bella+af_heart", options=options)) == []
     (task,) = plan.tasks("ask")
-    again = SpeechRequest.build(
-        task.text,
-        voice=task.voice,
-        validate_voices=True,
-        **task.options,
-    )
+    again = SpeechRequest.build(task.text, task.options, voice=task.voice, validate_voices=True)
     assert again.fingerprint == task.fingerprint
 
 

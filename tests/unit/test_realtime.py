@@ -43,7 +43,8 @@ HEADERS = {"x-request-id": "req-1", "cf-ray": "ray-1"}
 
 
 def settings_of(**options: Any) -> RealtimeSettings:
-    return RealtimeSettings.build(**{"voice": "af_heart", "validate_voices": True, **options})
+    voice = options.pop("voice", "af_heart")
+    return RealtimeSettings.build(options, voice=voice, validate_voices=True)
 
 
 class Wire:
@@ -59,7 +60,8 @@ class Wire:
 
     def open(self, text: str | None = None, **turn: Any) -> Utterance:
         """Open an utterance; with a text, say it whole and send it."""
-        utterance = self.session.open(self.now, self.session.settings.for_turn(**turn))
+        voice = turn.pop("voice", None)
+        utterance = self.session.open(self.now, self.session.settings.for_turn(turn, voice=voice))
         if text is not None:
             self.session.append(utterance, text, self.now)
             self.session.end_text(utterance, self.now)
@@ -1116,10 +1118,10 @@ def test_what_the_connection_would_ignore_is_refused() -> None:
 
 def test_a_turn_keeps_what_it_does_not_change() -> None:
     session = settings_of(language="en", extra_body={"speed": 2})
-    turn = session.for_turn(voice="am_adam", language=None)
+    turn = session.for_turn({"language": None}, voice="am_adam")
     assert session.changes_to(turn) == {"voice": "am_adam"}
     assert turn.fields["speed"] == 2
-    assert session.for_turn(voice=None) is session
+    assert session.for_turn({}, voice=None) is session
 
 
 # --- gathering -----------------------------------------------------------------------------------

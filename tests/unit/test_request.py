@@ -33,8 +33,12 @@ def build(text: Any = "Hello.", **given: Any) -> SpeechRequest:
     model = given.get("model", KOKORO)
     known = models().get(model) if isinstance(model, str) else None
     voice = next(iter(known.voices), "thalia") if known else "anything"
-    defaults: dict[str, Any] = {"voice": voice, "model": KOKORO, "validate_voices": True}
-    return SpeechRequest.build(text, **defaults | given)
+    voice = given.pop("voice", voice)
+    kind: dict[str, bool] = {
+        "validate_voices": given.pop("validate_voices", True),
+        "is_stream": given.pop("is_stream", False),
+    }
+    return SpeechRequest.build(text, {"model": KOKORO, **given}, voice=voice, **kind)
 
 
 def refusal(text: Any = "Hello.", **given: Any) -> InvalidRequestError:
