@@ -19,6 +19,7 @@ from facade._async.reader import AsyncReader
 from facade._rules.heard import Heard
 from facade._rules.realtime_settings import RealtimeLimits, RealtimeSettings
 from facade._rules.request import SpeechRequest, check_token
+from facade._rules.retry import RACE_S
 from facade._rules.words import WordTiming
 from facade._transport.call import Call, logger
 from facade._transport.config import Config
@@ -61,9 +62,6 @@ _ARRIVED_S = 0.1
 _GOODBYE_S = 1.0
 # A connection that was lost sooner than this, and spoke nothing, is replaced only when needed.
 _WORTH_REPLACING_S = 5.0
-
-# As in the pool of the transport.
-_RACE_S = 1.0
 # With what a service ends an idle connection: by closing, going away, saying nothing, restarting.
 _IDLE_CODES = (1000, 1001, 1006, 1012)
 
@@ -215,6 +213,7 @@ class AsyncTurn:
             SpeechError: The turn has failed.
             Exception: What the source of the text has raised.
         """
+        self._connections.check_here()
         utterance = self.utterance
         with self._mutex:
             stuck_at = inf
@@ -530,6 +529,14 @@ class AsyncConnections:
     def _check_open(self) -> None:
         if self.is_closed:
             raise SpeechError(f"{_CLOSED}; begin another with realtime()")
+        self.check_here()
+
+    def check_here(self) -> None:
+        """Refuse to wait where nobody serves the connections.
+
+        Raises:
+            SpeechError: It was begun in another process, or event loop.
+        """
         if self._place not in (None, place()):
             raise SpeechError(
                 "this session belongs to another process, or event loop: the one it was begun in"
@@ -780,7 +787,7 @@ class AsyncConnections:
         if turn.attempts == 1 and connection is not None:
             age_s = time.monotonic() - turn.began_at
             is_silent = connection.messages == turn.messages_before
-            if age_s < _RACE_S and is_silent and connection.websocket.end[0] in _IDLE_CODES:
+            if age_s < RACE_S and is_silent and connection.websocket.end[0] in _IDLE_CODES:
                 return True
         return retry.decide(error, attempt=turn.attempts, left_s=inf) is not False
 

@@ -18,6 +18,10 @@ BACK_OFF_S = 0.5
 JITTER_S = 0.5
 MAX_BACK_OFF_S = 8.0
 
+# A connection that was being closed as a request set out has ended by then; one that ends later may
+# have ended on the request's account.
+RACE_S = 1.0
+
 # The longest time that may be given.
 LONGEST_S = 1_000_000.0
 

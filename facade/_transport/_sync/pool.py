@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast
 import httpcore
 import httpx
 
+from facade._rules.retry import RACE_S
 from facade._transport.call import Call, logger
 from facade._transport.duplex_sync import Duplex
 from facade._transport.exceptions import ClosedError
@@ -24,9 +25,6 @@ from facade._transport.route import Route
 from facade._transport.waiting_sync import Slots, limit, shielded
 
 _CLOSED = "the client has been closed"
-# A connection that was being closed as a request set out has ended by then; one that ends later may
-# have ended on the request's account.
-RACE_S = 1.0
 
 _T = TypeVar("_T")
 
