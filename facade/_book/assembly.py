@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from facade._book.chapter_files import ChapterMark, json_chapters
-from facade._book.containers import HOLDS_CHAPTERS, BookContainer, Tags, check_writable, open_writer
+from facade._book.containers import HOLDS_CHAPTERS, Tags, check_writable, open_writer
 from facade._book.joining import Span, edge_samples, join_piece, place
 from facade._book.levels import Levels, gain_for
 from facade._book.plan import NarrationPlan, PlannedPiece
@@ -18,8 +18,9 @@ from facade._book.subtitles import Cue, sentence_cues, srt, webvtt
 from facade.audio import atomic_file, check_file_name, check_place
 from facade.books import Pauses
 from facade.errors import InvalidRequestError, SpeechError
+from facade.narration import NarrationFormat
 
-_NAMED: dict[str, BookContainer] = {
+_NAMED: dict[str, NarrationFormat] = {
     ".wav": "wav",
     ".wave": "wav",
     ".mp3": "mp3",
@@ -48,7 +49,7 @@ class Output:
     """
 
     path: Path
-    container: BookContainer
+    container: NarrationFormat
     bit_rate: int | None
     subtitles: Path | None
     chapters_file: Path | None
@@ -57,7 +58,7 @@ class Output:
 def check_output(
     path: str | os.PathLike[str],
     *,
-    container: BookContainer | None,
+    container: NarrationFormat | None,
     subtitles: str | os.PathLike[str] | None,
     chapters_file: str | os.PathLike[str] | None,
     bit_rate: int | None,
@@ -74,7 +75,7 @@ def check_output(
     target = _checked(path, "path")
     if container is not None and container not in _NAMED.values():
         raise InvalidRequestError(
-            f"must be one of {', '.join(map(repr, get_args(BookContainer)))}, not {container!r}",
+            f"must be one of {', '.join(map(repr, get_args(NarrationFormat)))}, not {container!r}",
             param="format",
         )
     container = container or _NAMED.get(target.suffix.lower())

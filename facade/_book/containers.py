@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from importlib.util import find_spec
 from io import BytesIO
-from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from facade._book.chapter_files import ChapterMark
 from facade._book.m4b import M4bTags, M4bWriter
 from facade._book.wav import WavWriter
 from facade.books import Cover
 from facade.errors import InvalidRequestError, SpeechError
+from facade.narration import NarrationFormat
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
@@ -24,10 +25,8 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.frame import VideoFrame
 
-BookContainer: TypeAlias = Literal["wav", "mp3", "flac", "opus", "m4b"]
-
 # The others have their chapters in a file beside them.
-HOLDS_CHAPTERS: frozenset[BookContainer] = frozenset({"mp3", "opus", "m4b"})
+HOLDS_CHAPTERS: frozenset[NarrationFormat] = frozenset({"mp3", "opus", "m4b"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ class AudioFileWriter(Protocol):
 
 
 def check_writable(
-    container: BookContainer, *, cover: Cover | None = None, bit_rate: int | None = None
+    container: NarrationFormat, *, cover: Cover | None = None, bit_rate: int | None = None
 ) -> None:
     """Check, before anything is asked for and billed, that such a file can be written.
 
@@ -79,7 +78,7 @@ def check_writable(
 @contextmanager
 def open_writer(
     file: BinaryIO,
-    container: BookContainer,
+    container: NarrationFormat,
     sample_rate: int,
     samples: int,
     *,
@@ -215,7 +214,7 @@ class _Kind:
     options: dict[str, str]
 
 
-_KINDS: dict[BookContainer, _Kind] = {
+_KINDS: dict[NarrationFormat, _Kind] = {
     # Version 2.3 is the one that every player reads.
     "mp3": _Kind("mp3", "libmp3lame", 64_000, {"id3v2_version": "3"}),
     "flac": _Kind("flac", "flac", None, {}),
@@ -229,7 +228,7 @@ class _Encoder:
     def __init__(
         self,
         file: BinaryIO,
-        container: BookContainer,
+        container: NarrationFormat,
         sample_rate: int,
         samples: int,
         tags: Tags,
@@ -338,7 +337,7 @@ def _chapters(marks: Sequence[ChapterMark], samples: int, sample_rate: int) -> "
     ]
 
 
-def _metadata(container: BookContainer, tags: Tags, picture: "_Picture | None") -> dict[str, str]:
+def _metadata(container: NarrationFormat, tags: Tags, picture: "_Picture | None") -> dict[str, str]:
     """Return the tags by FFmpeg's names, which it writes by those of the container."""
     # Players sort the parts of audio books by their album.
     named = {

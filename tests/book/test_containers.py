@@ -23,14 +23,14 @@ from facade import InvalidRequestError, SpeechError
 from facade._book.chapter_files import ChapterMark
 from facade._book.containers import (
     HOLDS_CHAPTERS,
-    BookContainer,
     Tags,
     check_writable,
     open_writer,
 )
 from facade.books import Cover
+from facade.narration import NarrationFormat
 
-CONTAINERS: tuple[BookContainer, ...] = get_args(BookContainer)
+CONTAINERS: tuple[NarrationFormat, ...] = get_args(NarrationFormat)
 BY_AV = CONTAINERS[1:]
 
 TAGS = Tags("Moby-Dick; or, The Whale", "Herman Melville", "en-GB")
@@ -61,7 +61,7 @@ WEBP = Cover(picture("libwebp", "yuv420p"), "image/webp")
 
 def write(
     path: Path,
-    container: BookContainer,
+    container: NarrationFormat,
     *,
     sample_rate: int = 24000,
     pcm: bytes | None = None,
@@ -102,7 +102,7 @@ def decoded(path: Path) -> tuple[NDArray[np.float64], int]:
 @pytest.mark.parametrize("container", BY_AV)
 @pytest.mark.parametrize("sample_rate", [24000, 44100])
 def test_no_sample_is_added_lost_or_moved(
-    tmp_path: Path, container: BookContainer, sample_rate: int
+    tmp_path: Path, container: NarrationFormat, sample_rate: int
 ) -> None:
     """What an encoder adds at both ends is left out by players, as the file tells them."""
     path = write(tmp_path / "book", container, sample_rate=sample_rate)
@@ -138,7 +138,7 @@ def test_opus_is_not_moved_by_its_other_rate(tmp_path: Path) -> None:
     [("mp3", None, 64000), ("mp3", 96000, 96000), ("m4b", None, 64000), ("m4b", 32000, 32000)],
 )
 def test_the_bit_rate_is_the_one_asked_for(
-    tmp_path: Path, container: BookContainer, asked: int | None, expected: int
+    tmp_path: Path, container: NarrationFormat, asked: int | None, expected: int
 ) -> None:
     with av.open(str(write(tmp_path / "book", container, bit_rate=asked)), "r") as file:
         assert file.streams.audio[0].bit_rate == pytest.approx(expected, rel=0.1)
@@ -149,7 +149,7 @@ def test_the_bit_rate_is_the_one_asked_for(
 
 @pytest.mark.parametrize("container", BY_AV)
 def test_tags_and_chapters_are_read_as_they_were_meant(
-    tmp_path: Path, container: BookContainer
+    tmp_path: Path, container: NarrationFormat
 ) -> None:
     with av.open(str(write(tmp_path / "book", container)), "r") as file:
         tags = file.metadata | file.streams.audio[0].metadata
@@ -170,7 +170,7 @@ def test_tags_and_chapters_are_read_as_they_were_meant(
 
 @pytest.mark.parametrize("container", BY_AV)
 @pytest.mark.parametrize("cover", [PNG, JPEG, GIF, WEBP], ids=lambda cover: cover.media_type)
-def test_the_cover_is_in_the_file(tmp_path: Path, container: BookContainer, cover: Cover) -> None:
+def test_the_cover_is_in_the_file(tmp_path: Path, container: NarrationFormat, cover: Cover) -> None:
     """As it is where it is a JPEG or PNG file, which is what players show; else as PNG."""
     with av.open(str(write(tmp_path / "book", container, cover=cover)), "r") as file:
         (stream,) = file.streams.video
@@ -204,7 +204,7 @@ SHOWN_BY_FFPROBE = ("-show_format", "-show_streams", "-show_chapters")
 
 @NEEDS_FFPROBE
 @pytest.mark.parametrize("container", BY_AV)
-def test_ffprobe_reads_what_was_meant(tmp_path: Path, container: BookContainer) -> None:
+def test_ffprobe_reads_what_was_meant(tmp_path: Path, container: NarrationFormat) -> None:
     path = write(tmp_path / "book", container, cover=JPEG)
     shown = subprocess.run(
         ["ffprobe", "-v", "error", "-of", "json", *SHOWN_BY_FFPROBE, path],
@@ -230,7 +230,7 @@ def test_ffprobe_reads_what_was_meant(tmp_path: Path, container: BookContainer) 
 
 @NEEDS_MEDIAINFO
 @pytest.mark.parametrize("container", BY_AV)
-def test_mediainfo_reads_what_was_meant(tmp_path: Path, container: BookContainer) -> None:
+def test_mediainfo_reads_what_was_meant(tmp_path: Path, container: NarrationFormat) -> None:
     path = write(tmp_path / "book", container, cover=PNG)
     shown = subprocess.run(
         ["mediainfo", "--Output=JSON", path], check=True, capture_output=True, encoding="utf-8"
@@ -260,7 +260,7 @@ def test_mediainfo_reads_what_was_meant(tmp_path: Path, container: BookContainer
     "content",
     [b"", b"no picture", PNG.content[:50], WEBP.content[:40], b"GIF89a"],
 )
-def test_a_cover_that_is_no_picture_is_told(container: BookContainer, content: bytes) -> None:
+def test_a_cover_that_is_no_picture_is_told(container: NarrationFormat, content: bytes) -> None:
     with pytest.raises(InvalidRequestError, match=r"the cover .* is no picture") as told:
         check_writable(container, cover=Cover(content, "image/png"))
     assert told.value.param == "cover"
@@ -282,14 +282,14 @@ def test_a_cover_too_large_to_be_decoded_is_told() -> None:
 
 
 @pytest.mark.parametrize("container", ["mp3", "opus", "m4b"])
-def test_a_bit_rate_that_the_encoder_does_not_know_is_told(container: BookContainer) -> None:
+def test_a_bit_rate_that_the_encoder_does_not_know_is_told(container: NarrationFormat) -> None:
     with pytest.raises(InvalidRequestError, match="cannot encode speech at -5 bits") as told:
         check_writable(container, bit_rate=-5)
     assert told.value.param == "bit_rate"
 
 
 @pytest.mark.parametrize("container", CONTAINERS)
-def test_what_can_be_written_passes_the_check(container: BookContainer) -> None:
+def test_what_can_be_written_passes_the_check(container: NarrationFormat) -> None:
     check_writable(container, cover=WEBP)
 
 
@@ -314,7 +314,7 @@ class _FullDisk(io.BytesIO):
 
 
 @pytest.mark.parametrize("container", CONTAINERS)
-def test_a_full_disk_is_told_wherever_it_happens(container: BookContainer) -> None:
+def test_a_full_disk_is_told_wherever_it_happens(container: NarrationFormat) -> None:
     whole = io.BytesIO()
     write_into(whole, container)
     for room in range(0, len(whole.getvalue()), len(whole.getvalue()) // 20):
@@ -323,7 +323,7 @@ def test_a_full_disk_is_told_wherever_it_happens(container: BookContainer) -> No
     write_into(_FullDisk(len(whole.getvalue())), container)
 
 
-def write_into(file: io.BytesIO, container: BookContainer) -> None:
+def write_into(file: io.BytesIO, container: NarrationFormat) -> None:
     pcm = noise(24000)
     with open_writer(file, container, 24000, 24000, tags=TAGS, chapters=CHAPTERS) as writer:
         for start in range(0, len(pcm), 8000):
@@ -331,7 +331,7 @@ def write_into(file: io.BytesIO, container: BookContainer) -> None:
 
 
 @pytest.mark.parametrize("container", BY_AV)
-def test_what_comes_after_the_end_is_told(container: BookContainer) -> None:
+def test_what_comes_after_the_end_is_told(container: NarrationFormat) -> None:
     with open_writer(io.BytesIO(), container, 24000, 100) as writer:
         writer.write(bytes(200))
     with pytest.raises(SpeechError, match="cannot be encoded"):
@@ -351,7 +351,7 @@ def test_a_container_that_cannot_be_written_to_a_pipe_is_told() -> None:
 
 @pytest.mark.parametrize("container", CONTAINERS)
 def test_what_fails_in_the_block_is_told_and_the_file_let_go(
-    tmp_path: Path, container: BookContainer
+    tmp_path: Path, container: NarrationFormat
 ) -> None:
     def fail() -> None:
         path = tmp_path / "book"
