@@ -134,10 +134,12 @@ class FaultySession:
     async def _speech(self, event: SessionEvent) -> None:
         fault = self._fault
         kind, item = event["type"], event["item_id"]
-        if item in self._failed:
-            raise ToldError
         is_first = item not in self._items
         self._items[item] = event["context_id"]
+        if kind == DELTA:
+            await self._pause(fault.delay_chunks if self._audio_events else fault.delay_audio)
+        if item in self._failed:
+            raise ToldError
         done = done_event(event["context_id"], item)
         if kind == DONE:
             del self._items[item]
@@ -149,7 +151,6 @@ class FaultySession:
         if kind != DELTA:
             await self._deliver(event)
             return
-        await self._pause(fault.delay_chunks if self._audio_events else fault.delay_audio)
         self._audio_events += 1
         await self._spoil(event, is_due=self._audio_events == fault.at)
         if fault.done == "many":
@@ -187,13 +188,14 @@ class FaultySession:
         context = event.get("context_id")
         if context is not None and not fault.unnamed:
             error["context_id"] = context
-        await self._write(error)
         if event["type"] != DELTA:
+            await self._write(error)
             await self._close(fault.close or 1008)
             return
         self._items.pop(event["item_id"])
         if fault.unnamed:
             self._failed |= self._items.keys()
+        await self._write(error)
         await self._end_connection()
         raise ToldError
 
