@@ -711,8 +711,8 @@ def amid_others(document: CommentedMap, *, lines: int) -> str:
     text = dump(document)
     head, rest = text.split("\npaths:\n", 1)
     body, components = rest.split("\n  schemas:\n", 1)
-    # Schemas refer to each other in rings of ten. In one ring of all of them, the modules that other
-    # generators make would import each other deeper than Python goes.
+    # Schemas refer to each other in rings of ten. In one ring of all of them, the modules that
+    # other generators make would import each other deeper than Python goes.
     count = lines // 340 * 10
     paths = "".join(
         f"""\
