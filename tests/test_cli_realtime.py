@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -10,12 +11,13 @@ import wave
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar, Self
+from types import SimpleNamespace
+from typing import Any, ClassVar, Self
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from facade import RealtimeSession, SpeechClient
+from facade import RealtimeSession, SpeechClient, cli
 from facade.cli import app
 from tests.test_cli import on_a_terminal
 from together_emulator import SpeechEmulator
@@ -210,6 +212,22 @@ def test_no_cut_of_the_text_changes_it(
         _, shown = process.communicate()
     assert (process.returncode, shown) == (0, b"")
     assert "".join(sent(together_environment)) == "Grüße an alle.\nBis\nbald, 😀!"
+
+
+def test_a_pipe_that_does_not_wait_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = os.pipe()
+    os.set_blocking(ours, False)
+    wait = select.select
+
+    def arrive(*files: Any) -> object:
+        os.write(theirs, b"Hello.")
+        os.close(theirs)
+        return wait(*files)
+
+    monkeypatch.setattr(select, "select", arrive)
+    with os.fdopen(ours, "rb", buffering=0) as source:
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=source))
+        assert list(cli._arrivals()) == [b"Hello."]
 
 
 # --- what goes wrong -----------------------------------------------------------------------------

@@ -181,16 +181,21 @@ def failure_in_voices(headers: Mapping[str, str], body: bytes, reason: object) -
     """
     said = _read(body)
     instead = f"the list of voices cannot be read: {reason if body else 'the answer is empty'}"
+    if said.message:
+        instead += f": {said.message}"
     return _api_error(said.message if said.has_error else instead, said, headers)
 
 
-_ERROR = re.compile(r"error|exception|failed|failure|\bfail\b", re.IGNORECASE)
+_ERROR = re.compile(r"error|exception|failed|failure|\bfail\b|\bfault", re.IGNORECASE)
+_TROUBLE = re.compile(
+    rf"{_ERROR.pattern}|exceeded|unavailable|denied|overloaded|timed?_?out", re.IGNORECASE
+)
 _CODES = ("code", "status", "status_code", "statuscode", "error_code")
 
 
 def is_name_of_error(name: object) -> bool:
     """Whether a type or a status names an error."""
-    return isinstance(name, str) and _ERROR.search(name) is not None
+    return isinstance(name, str) and _TROUBLE.search(name) is not None
 
 
 def speaks_of_error(fields: Mapping[str, object], name: str) -> bool:
@@ -203,23 +208,34 @@ def speaks_of_error(fields: Mapping[str, object], name: str) -> bool:
     names = (name, *(fields.get(key) for key in ("type", "object", "event", "status")))
     if any(map(is_name_of_error, names)):
         return True
+    is_typed = isinstance(fields.get("type"), str) or isinstance(fields.get("object"), str)
+    is_named = is_typed or name not in ("", "message")
     for key, value in fields.items():
-        if value in (None, False):
+        if value in (None, False) or (not value and (is_named or key != "error")):
             continue
         # A number under such a name counts errors, or is their rate.
         if key == "error" or (_ERROR.search(key) and not isinstance(value, int | float)):
             return True
         if key.lower() in _CODES and _is_failure_code(value):
             return True
+        if isinstance(value, dict) and _holds_error(value):
+            return True
     if fields.get("success") is False or fields.get("ok") is False:
         return True
-    is_typed = isinstance(fields.get("type"), str) or isinstance(fields.get("object"), str)
-    is_named = is_typed or name not in ("", "message")
-    return not is_named and any(fields.get(key) for key in ("message", "detail"))
+    is_well = fields.get("status") in ("ok", "success")
+    return not (is_named or is_well) and any(fields.get(key) for key in ("message", "detail"))
+
+
+def _holds_error(fields: Mapping[str, object]) -> bool:
+    """Whether what stands within an event is, or has in it, an error.
+
+    MiniMax, whose models Together offers, tells errors in a `base_resp`.
+    """
+    return bool(fields.get("error")) or ("status_msg" in fields and bool(fields.get("status_code")))
 
 
 def _is_failure_code(value: object) -> bool:
-    return str(value).isdecimal() and len(str(value)) == 3 and int(str(value)) >= 400
+    return re.fullmatch("[4-9][0-9]{2}|-[0-9]+", str(value)) is not None
 
 
 def empty_audio(headers: Mapping[str, str]) -> EmptyAudioError:
@@ -278,6 +294,8 @@ _EVENTS = re.compile(r"\s*(data|event|retry):")
 _LETTERS = re.compile(r"[a-z]")
 _SPACES = re.compile(r"[ \t\r\n]")
 _WORDS = re.compile(r"[A-Za-z]{2,}[.,:;]?\s[A-Za-z]{2,}")
+# What Cloudflare says where it has no page.
+_EDGE = re.compile(r"error code: [0-9]{3,4}", re.IGNORECASE)
 _PHRASES = {status.phrase.casefold() for status in HTTPStatus if status >= 400}
 # How much of a body is looked at to tell words from samples.
 _GLANCE = 512
@@ -286,12 +304,18 @@ _GLANCE = 512
 def _text_of(body: bytes) -> str:
     """Read a body as text, in whichever encoding of Unicode its beginning shows."""
     encoding = "utf-8"
-    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+    if body.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        encoding = "utf-32"
+    elif body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encoding = "utf-16"
     elif [bool(byte) for byte in body[:4]] == [True, False, True, False]:
         encoding = "utf-16-le"
     elif [bool(byte) for byte in body[:4]] == [False, True, False, True]:
         encoding = "utf-16-be"
+    elif [bool(byte) for byte in body[:4]] == [True, False, False, False]:
+        encoding = "utf-32-le"
+    elif [bool(byte) for byte in body[:4]] == [False, False, False, True]:
+        encoding = "utf-32-be"
     return body[:BODY_LIMIT].decode(encoding, errors="replace").lstrip("\ufeff")
 
 
@@ -324,19 +348,38 @@ def _is_text(head: bytes, headers: Mapping[str, str]) -> bool:
     anything.
     """
     glance = _text_of(head[:_GLANCE])
+    content_type = headers.get("content-type", "").lower()
     if _PAGE.match(glance):
+        return True
+    # In another encoding, letters beyond ASCII are lost.
+    is_object = len(glance) >= 8 and _OBJECT.match(glance) is not None
+    is_page = content_type.startswith("text/html") and glance.lstrip()[:1] == "<"
+    if _is_readable(glance, lost=0.5) and (is_object or is_page):
         return True
     if not _is_readable(glance):
         return False
-    content_type = headers.get("content-type", "").lower()
     if content_type.startswith("text/") or "json" in content_type:
         return True
     # A sample or two may look like anything.
     if len(glance) >= 8 and (
-        _OBJECT.match(glance) or _EVENTS.match(glance) or _json(_text_of(head)) is not _NO_JSON
+        _EVENTS.match(glance) or _json(_text_of(head)) is not _NO_JSON or _has_letters(head)
     ):
         return True
-    return glance.strip().casefold() in _PHRASES or _has_words(glance)
+    return (
+        glance.strip().casefold() in _PHRASES
+        or _EDGE.fullmatch(glance.strip()) is not None
+        or _has_words(glance)
+    )
+
+
+def _has_letters(head: bytes) -> bool:
+    """Whether this is UTF-8 with letters beyond ASCII, as samples are not by chance."""
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head[:_GLANCE])
+    except UnicodeDecodeError:
+        return False
+    # A few can come again and again, where the sound is constant.
+    return len({character for character in text if character > "\x7f"}) >= 8
 
 
 def _has_words(text: str) -> bool:

@@ -1,7 +1,8 @@
 """Server-sent events out of bytes, by the rules of the WHATWG, however the bytes are cut.
 
-Two things differ from a browser, which may lose events: one that the stream's end cuts off is still
-given (by `SSEDecoder.finish`), and one without end is refused. Two mistakes of servers are read as
+Three things differ from a browser, which may lose events: one that the stream's end cuts off is
+still given (by `SSEDecoder.finish`), one that has a type and no data is given, and one without end
+is refused. Two mistakes of servers are read as
 they are meant: a byte-order mark before any line, and, in a stream that has begun, a line of bare
 JSON, as a server writes it that fails half-way.
 """
@@ -158,7 +159,7 @@ class SSEDecoder:
         return None
 
     def _dispatch(self) -> Event | None:
-        event = Event(self._type, b"\n".join(self._data)) if self._data else None
+        event = Event(self._type, b"\n".join(self._data)) if self._data or self._type else None
         self._type = b""
         self._data.clear()
         self._size = 0

@@ -39,7 +39,7 @@ from facade.formats import AudioFormat
 
 _TEXT = (memoryview, str)
 _FIELDS = msgspec.json.Decoder(EventFields)
-_HEARTBEATS = (b"ping", b"heartbeat", b"keepalive", b"keep-alive")
+_HEARTBEATS = (b"ping", b"heartbeat", b"keepalive", b"keep-alive", b"keep_alive")
 
 
 class StreamDecoder:
@@ -144,8 +144,14 @@ class StreamDecoder:
                 if not self._event_number and len(self._head) >= BODY_LIMIT:
                     self._check_head()
                 return
+            try:
+                audio = self._take(event)
+            except MalformedStreamError:
+                # What is no stream may have something like an event in it.
+                if self._event_number == 1:
+                    self._check_head()
+                raise
             self._head.clear()
-            audio = self._take(event)
             if audio:
                 yield audio
 
@@ -204,13 +210,12 @@ class StreamDecoder:
                 raise self._malformed(f"its audio is not base64: {error}") from error
         if audio is not msgspec.UNSET:
             raise self._malformed("it has no audio")
-        if not fields.error and fields.type == "done":
-            return self._end()
-        if not fields.error and fields.type == WORDS:
-            self._take_words(data)
-        else:
+        is_words = fields.type == WORDS and not fields.error
+        if not is_words or any((fields.delta, fields.b64, fields.audio)):
             self._pass_over(data, event.type)
-        return b""
+        if is_words:
+            self._take_words(data)
+        return self._end() if fields.type == "done" else b""
 
     def _mended(self, event: Event, error: Exception) -> tuple[bytes, EventFields, Any]:
         """Read an event again, without what means nothing and should not be there.

@@ -487,6 +487,13 @@ TEXTS = [
         "a page in place of audio: Der Dienst ist",
         id="page in Latin-1",
     ),
+    pytest.param(UTF_16.encode("utf-32"), "no such voice", id="UTF-32"),
+    pytest.param(UTF_16.encode("utf-32-le"), "no such voice", id="UTF-32-LE"),
+    pytest.param(UTF_16.encode("utf-32-be"), "no such voice", id="UTF-32-BE"),
+    pytest.param('{"error": "dépassé"}'.encode("latin-1"), "d\ufffdpass\ufffd", id="short JSON"),
+    pytest.param("Слишком долго".encode(), "text in place of audio: Слишком", id="Russian"),
+    pytest.param("内部错误，请稍后".encode(), "text in place of audio: 内部错误", id="Chinese"),
+    pytest.param(b"error code: 1015", "text in place of audio: error code", id="Cloudflare"),
     pytest.param(b"<h1>Not found</h1>", "a page in place of audio: Not found", id="bare page"),
     pytest.param(
         b'data: {"type":"x","delta":"AAAA\xff"}\n\n' * 40,
@@ -519,6 +526,14 @@ def test_what_does_not_begin_as_any_file_is_told_by_its_size(
     assert error.message == (
         f"status 200 with {len(body)} bytes that do not begin as {container} does"
     )
+
+
+def test_what_is_called_a_page_is_one_in_any_encoding() -> None:
+    page = "<p>Dépassé</p>".encode("latin-1")
+    assert isinstance(
+        in_success(page, {"content-type": "text/html; charset=latin1"}, RAW), APIError
+    )
+    assert in_success(page, {"content-type": "audio/pcm"}, RAW) is None
 
 
 @pytest.mark.parametrize(
@@ -846,8 +861,8 @@ def test_nothing_in_place_of_a_stream_is_empty_audio() -> None:
         (b'{"error": {"message": "busy", "code": "c"}}', "busy"),
         (b'{"error": "busy"}', "busy"),
         (b"", "the list of voices cannot be read: the answer is empty"),
-        (b"<html>Welcome", "the list of voices cannot be read: the reason"),
-        (b"{}", "the list of voices cannot be read: the reason"),
+        (b"<html>Welcome", "the list of voices cannot be read: the reason: Welcome"),
+        (b'{"detail": "busy"}', "the list of voices cannot be read: the reason: busy"),
     ],
 )
 def test_what_is_no_list_of_voices_keeps_its_words(body: bytes, message: str) -> None:
@@ -872,6 +887,11 @@ def test_what_is_no_list_of_voices_keeps_its_words(body: bytes, message: str) ->
         ({"type": "conversation.item.tts.failed"}, ""),
         ({"object": "error", "type": "x"}, ""),
         ({"event": "failure"}, ""),
+        ({"type": "rate_limit_exceeded"}, ""),
+        ({"type": "x", "code": -1}, ""),
+        ({"type": "x", "response": {"error": {"message": "no"}}}, ""),
+        ({"type": "x", "base_resp": {"status_code": 1004, "status_msg": "no"}}, ""),
+        ({"type": "x", "fault": {"faultstring": "no"}}, ""),
         ({"status": "fail"}, ""),
         ({"status": 503}, ""),
         ({"code": "500", "type": "x"}, ""),
@@ -903,7 +923,14 @@ def test_what_speaks_of_an_error(fields: dict[str, object], name: str) -> None:
         ({"message": ""}, ""),
         ({"code": 200, "status": "ok", "success": True, "ok": True}, ""),
         ({"code": 399}, ""),
-        ({"code": 1000, "status": -500}, ""),
+        ({"code": 1000, "status": 0}, ""),
+        ({"type": "x", "errors": [], "error": ""}, ""),
+        ({"object": "x", "error": {}}, ""),
+        ({"error": ""}, "x"),
+        ({"status": "ok", "message": "starting"}, ""),
+        ({"type": "default", "timeout": "30s"}, ""),
+        ({"type": "x", "usage": {"status_code": 1}}, ""),
+        ({"type": "x", "base_resp": {"status_code": 0, "status_msg": "success"}}, ""),
         ({"text": "error"}, ""),
     ],
 )

@@ -43,7 +43,7 @@ def decode(*pieces: bytes) -> list[Event]:
         (b"data: a\ndata\n\n", [(b"", b"a\n")]),
         (b"event: error\ndata: a\n\ndata: b\n\n", [(b"error", b"a"), (b"", b"b")]),
         (b"event:error\ndata: a\n\n", [(b"error", b"a")]),
-        (b"event: lost\n\ndata: b\n\n", [(b"", b"b")]),
+        (b"event: alone\n\ndata: b\n\n", [(b"alone", b""), (b"", b"b")]),
         (b": a comment\n\n:\ndata: a\n\n", [(b"", b"a")]),
         (b"id: 1\nretry: 10\nunknown: x\ndata: a\n\n", [(b"", b"a")]),
         (b"id: 1\n\nretry: 10\n\ndata: a\n\n", [(b"", b"a")]),
