@@ -1,5 +1,6 @@
 """From whatever a transport raises to an exception of ours, with no trace of the key in it."""
 
+import errno
 import os
 import re
 import socket
@@ -166,6 +167,8 @@ def reason_of(error: BaseException) -> str:
     for seen in _chain(error, None):
         if isinstance(seen, ClosedError):
             return str(seen)
+        if isinstance(seen, ssl.SSLEOFError):
+            return f"[Errno {errno.ECONNRESET}] {os.strerror(errno.ECONNRESET)}"
         if isinstance(seen, OSError) and not isinstance(seen, ssl.SSLError) and seen.errno:
             # The event loop has other words for the same.
             is_lookup = isinstance(seen, socket.gaierror)
@@ -188,8 +191,9 @@ def _is_tls(error: BaseException, call: Call, outer: BaseException | None) -> bo
     # A connection that is closed in the handshake is no SSLError everywhere.
     return call.is_in_handshake or any(
         isinstance(seen, ssl.SSLError)
-        # These only say that more bytes are needed, and stay in the chain of whatever follows.
-        and not isinstance(seen, ssl.SSLWantReadError | ssl.SSLWantWriteError)
+        # The first two only say that more bytes are needed, and stay in the chain of whatever
+        # follows. The last says that the connection beneath was lost.
+        and not isinstance(seen, ssl.SSLWantReadError | ssl.SSLWantWriteError | ssl.SSLEOFError)
         for seen in _chain(error, outer)
     )
 

@@ -11,7 +11,14 @@ import threading
 from collections.abc import Iterable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from ssl import SSLContext, SSLObject, SSLWantReadError, SSLWantWriteError
+from ssl import (
+    SSLContext,
+    SSLEOFError,
+    SSLObject,
+    SSLSocket,
+    SSLWantReadError,
+    SSLWantWriteError,
+)
 from typing import Any, cast
 
 import httpcore
@@ -137,7 +144,7 @@ class Stream(httpcore.NetworkStream):
             return self._stream.read(max_bytes, call.connecting_s())
         self._is_asking = False
         if self._early is None:
-            data = self._stream.read(max_bytes, call.reading_s())
+            data = self._receive(max_bytes, call)
         else:
             data, self._early = self._early, None
         if data:
@@ -146,6 +153,16 @@ class Stream(httpcore.NetworkStream):
                 self.end.feed(data)
         call.note_arrival()
         return data
+
+    def _receive(self, max_bytes: int, call: Call) -> bytes:
+        try:
+            return self._stream.read(max_bytes, call.reading_s())
+        except httpcore.ReadError as error:
+            # Most servers close without a word of TLS. One that is lost has no such reason.
+            ended = error.__cause__
+            if isinstance(ended, SSLEOFError) and ended.reason == "UNEXPECTED_EOF_WHILE_READING":
+                return b""
+            raise
 
     def write(self, buffer: bytes, timeout: Any = None) -> None:
         call = cast("Call", timeout or self._connecting)
@@ -202,6 +219,8 @@ class Stream(httpcore.NetworkStream):
         call.is_in_handshake = True
         inner = self._stream.start_tls(ssl_context, server_hostname, call.connecting_s())
         call.is_in_handshake = False
+        # Or else a connection that is lost looks as if it had ended, and audio as if it were whole.
+        _tell_ends(inner, are_errors=True)
         return Stream(inner, call, self._tls_layers - 1, is_shared=self._is_shared)
 
     def is_quiet(self) -> bool:
@@ -233,7 +252,16 @@ class Stream(httpcore.NetworkStream):
 
     def duplex(self, early: bytes) -> Duplex:
         """Let both sides speak whenever they want to; `early` is what has come already."""
+        # Here an end has a message of its own.
+        _tell_ends(self._stream, are_errors=False)
         return Duplex(self._stream, early)
+
+
+def _tell_ends(stream: httpcore.NetworkStream, *, are_errors: bool) -> None:
+    connection = stream.get_extra_info("socket")
+    if isinstance(connection, SSLSocket):
+        # Types know it as a parameter only.
+        connection.suppress_ragged_eofs = not are_errors  # type: ignore[attr-defined]
 
 
 def our_end(response: httpcore.Response) -> Stream:

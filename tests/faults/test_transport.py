@@ -357,8 +357,12 @@ def test_a_look_up_that_hangs_ends_with_the_time_to_connect(
 
 @pytest.mark.parametrize(
     "step",
-    [Peer.reset, then(answer(200, b"R", length=9), Peer.reset)],
-    ids=["before the answer", "in the body"],
+    [
+        Peer.reset,
+        then(answer(200, b"R", length=9), Peer.reset),
+        then(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + SPEECH, Peer.reset),
+    ],
+    ids=["before the answer", "in the body", "in a body that ends with the connection"],
 )
 def test_a_reset_over_tls_is_a_reset(
     connect: Connect, step: Step, server_tls: ssl.SSLContext, trust: ssl.SSLContext
@@ -406,12 +410,28 @@ def test_an_address_that_never_answers_the_handshake_is_told_as_tls(connect: Con
     ],
     ids=["reset", "closed", "reset in the body"],
 )
+@pytest.mark.parametrize("is_encrypted", [False, True])
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems number their errors otherwise")
 def test_a_lost_connection_has_the_same_words_in_both_clients(
-    connect: Connect, step: Step, said: str
+    connect: Connect,
+    step: Step,
+    said: str,
+    is_encrypted: bool,
+    server_tls: ssl.SSLContext,
+    trust: ssl.SSLContext,
 ) -> None:
-    with FaultServer(step) as server:
-        assert said in str(failure(connect(server.url), APIConnectionError))
+    with FaultServer(step, tls=server_tls if is_encrypted else None) as server:
+        speaker = connect(server.url, httpx_args={"verify": trust})
+        assert said in str(failure(speaker, APIConnectionError))
+
+
+def test_over_tls_too_an_answer_may_end_with_the_connection(
+    connect: Connect, server_tls: ssl.SSLContext, trust: ssl.SSLContext
+) -> None:
+    step = then(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + SPEECH, Peer.close)
+    with FaultServer(step, tls=server_tls) as server:
+        speaker = connect(server.url, httpx_args={"verify": trust})
+        assert speaker.synthesize().content == SPEECH
 
 
 def test_a_closed_client_is_named_as_the_reason(connect: Connect) -> None:
