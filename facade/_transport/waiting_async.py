@@ -304,9 +304,15 @@ async def wait_for(future: "Future[Any]") -> None:
 
 
 def pass_on(error: BaseException) -> None:
-    """Let a task end that is cancelled."""
+    """Let a task end that is cancelled; what else ended it is told to who listens.
+
+    Of a cancellation that is nobody's wish, as where a source waits for what others have cancelled,
+    they are told too.
+    """
     try:
-        if not isinstance(error, Exception):
+        is_cancelled = anyio.current_effective_deadline() == -math.inf
+        is_wanted = is_cancelled and isinstance(error, anyio.get_cancelled_exc_class())
+        if is_wanted or isinstance(error, KeyboardInterrupt):
             raise error
     finally:
         # A frame that names what it raises keeps all frames below it, and a source stays open.

@@ -1,5 +1,6 @@
 """Many texts: what comes of each, whatever becomes of the others."""
 
+import asyncio
 import itertools
 import json
 import sys
@@ -320,6 +321,49 @@ def test_a_source_that_ends_its_thread_is_told_behind_the_results() -> None:
         with pytest.raises(SystemExit):
             next(batch)
         assert list(batch) == []
+
+
+class Stop(BaseException):
+    """What is no `Exception`."""
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_what_ends_a_source_is_told_behind_the_results_to_tasks_too(backend: str) -> None:
+    async def source() -> AsyncIterator[str]:
+        yield "One."
+        raise Stop
+
+    async def main(url: str) -> None:
+        async with (
+            AsyncSpeechClient(KEY, base_url=url) as client,
+            client.synthesize_many(source(), voice="af_heart") as batch,
+        ):
+            assert (await anext(batch)).error is None
+            with pytest.raises(Stop):
+                await anext(batch)
+
+    with FaultServer(GOOD) as server:
+        anyio.run(main, server.url, backend=backend)
+
+
+def test_a_source_may_wait_for_what_others_have_cancelled() -> None:
+    async def source() -> AsyncIterator[str]:
+        yield "One."
+        awaited = asyncio.get_running_loop().create_future()
+        awaited.cancel()
+        await awaited
+
+    async def main(url: str) -> None:
+        async with (
+            AsyncSpeechClient(KEY, base_url=url) as client,
+            client.synthesize_many(source(), voice="af_heart") as batch,
+        ):
+            assert (await anext(batch)).error is None
+            with pytest.raises(asyncio.CancelledError):
+                await anext(batch)
+
+    with FaultServer(GOOD) as server:
+        asyncio.run(main(server.url))
 
 
 def refuse_to_begin(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
