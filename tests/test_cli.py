@@ -458,26 +458,52 @@ def test_nothing_is_paid_for_that_cannot_be_had(
 
 
 @pytest.mark.parametrize(
-    ("status", "message", "leads_on"),
+    ("status", "message", "code", "leads_on"),
     [
-        (413, "Payload Too Large", True),
-        (403, "context length exceeded", True),
-        (400, "Input is too long", True),
-        (422, "input exceeds the maximum of 10,000 characters", True),
-        (429, "Rate limit exceeded", False),
-        (402, "spend limit exceeded", False),
-        (400, "no such voice", False),
+        (413, "Payload Too Large", None, True),
+        (403, "context length exceeded", None, True),
+        (400, "Input is too long", None, True),
+        (422, "input exceeds the maximum of 10,000 characters", None, True),
+        (400, "input has 10011 characters, more than 10000", None, True),
+        (400, "the input is refused", "input_too_long", True),
+        (400, "the input is refused", "input too long", True),
+        (403, "the input is refused", "context_length_exceeded", True),
+        (429, "Rate limit exceeded", "rate_limit_exceeded", False),
+        (402, "spend limit exceeded", None, False),
+        (400, "no such voice", "invalid_voice", False),
     ],
 )
 def test_a_text_refused_for_its_length_leads_on(
-    status: int, message: str, leads_on: bool, service: FaultServer, tmp_path: Path
+    status: int,
+    message: str,
+    code: str | None,
+    leads_on: bool,
+    service: FaultServer,
+    tmp_path: Path,
 ) -> None:
-    body = json.dumps({"error": {"message": message, "type": "invalid_request_error"}}).encode()
+    error = {"message": message, "type": "invalid_request_error", "code": code}
+    body = json.dumps({"error": error}).encode()
     service.answer_from_now_on(answer(status, body, {"Retry-After": "3600"}))
     result = run("synthesize", "Hi.", "-o", str(tmp_path / "out.wav"))
     assert result.exit_code == 1
     assert message in result.stderr
-    assert ("cut the text into shorter parts" in result.stderr) is leads_on
+    assert ("'together-speech narrate' reads a long text" in result.stderr) is leads_on
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.usefixtures("emulator")
+@pytest.mark.parametrize("command", ["synthesize", "stream"])
+@pytest.mark.parametrize("source", ["long.txt", "-"])
+def test_a_long_text_is_told_who_reads_it(
+    command: str, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = "hello one " * 1001
+    Path("long.txt").write_text(text, encoding="utf-8")
+    result = run(command, "--file", source, "-o", "out.wav", text=text)
+    assert result.exit_code == 1
+    assert "10010 characters" in result.stderr
+    assert "; 'together-speech narrate' reads a long text" in result.stderr
     assert result.stderr.count("\n") == 1
 
 

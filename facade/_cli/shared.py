@@ -151,10 +151,11 @@ def _in_options(error: InvalidRequestError) -> str:
     return text.replace(error.param, option, 1) if option else text
 
 
-_SHORTEN = "; cut the text into shorter parts, such as its paragraphs, and speak one after another"
+_SHORTEN = "; 'together-speech narrate' reads a long text in pieces, into one file"
 
 _TOO_LONG = re.compile(
-    r"\btoo (long|large)\b|\blength\b|\bmaximum\b.*\bcharacters\b", re.IGNORECASE
+    r"\btoo (long|large)\b|\blength\b|\bmaximum\b.*\bcharacters\b|\bcharacters, more than\b",
+    re.IGNORECASE,
 )
 
 
@@ -165,7 +166,10 @@ def _is_too_long(error: SpeechError) -> bool:
     """
     if isinstance(error, RequestTooLargeError):
         return True
-    return isinstance(error, APIError) and _TOO_LONG.search(error.message) is not None
+    if not isinstance(error, APIError):
+        return False
+    code = (error.code or "").replace("_", " ")
+    return _TOO_LONG.search(f"{code}: {error.message}") is not None
 
 
 @contextmanager
