@@ -1,5 +1,6 @@
 """The command line, with the emulator as the service."""
 
+import errno
 import io
 import json
 import os
@@ -317,7 +318,6 @@ def test_a_text_that_is_not_utf8_is_named_with_what_to_do(
         (">&-", "realtime -o -", "standard output is closed"),
         (">&-", "voices", "standard output is closed"),
         (">&-", "mix af_bella af_heart", "standard output is closed"),
-        ("> /dev/full", "mix af_bella af_heart", os.strerror(28)),
     ],
 )
 def test_a_closed_stream_is_one_line(
@@ -333,6 +333,27 @@ def test_a_closed_stream_is_one_line(
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {said}")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize(
+    "arguments",
+    ["mix af_bella af_heart", "--version", "-h", "synthesize -h", "", "--show-completion bash"],
+)
+def test_output_that_there_is_no_room_for_is_one_line(
+    arguments: str, unbuffered: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    # Or else typer looks for the shell that it was started from.
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" -m facade {arguments} > /dev/full', sys.executable],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == f"error: {os.strerror(errno.ENOSPC)}\n"
+    assert done.returncode == 1
 
 
 def test_a_file_is_written_where_nobody_listens(service: FaultServer, tmp_path: Path) -> None:
