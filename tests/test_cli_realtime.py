@@ -257,15 +257,20 @@ def test_a_text_that_cannot_be_spoken_is_named(content: bytes, said: str, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_wrong_encoding_is_known_however_it_comes(together_environment: SpeechEmulator) -> None:
+@pytest.mark.parametrize("encoding", ["UTF-16", "UTF-32"])
+def test_a_wrong_encoding_is_known_however_it_comes(
+    encoding: str, together_environment: SpeechEmulator
+) -> None:
     with running("-o", "-") as process:
         wait_until(lambda: bool(together_environment.requests))
         for at in range(10):
-            write(process, FOX.encode("utf-16")[at : at + 1])
+            write(process, FOX.encode(encoding)[at : at + 1])
             time.sleep(0.01)
         _, shown = process.communicate()
     assert process.returncode == 1
-    assert shown.startswith(b"error: standard input is in UTF-16, not in UTF-8; save it as UTF-8")
+    assert shown.decode().startswith(
+        f"error: standard input is in {encoding}, not in UTF-8; save it as UTF-8"
+    )
     assert shown.count(b"\n") == 1
 
 

@@ -39,7 +39,14 @@ def decode(content: bytes, *, encoding: str | None = None, is_markup: bool = Fal
         ) from None
 
 
-_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+# That of UTF-32 begins with that of UTF-16, and is looked for first.
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 _DECLARED = re.compile(
     rb"""\A\s*<\?xml[^>]{1,200}encoding\s*=\s*["']([A-Za-z0-9_.:-]+)"""
     rb"""|<meta[^>]{1,200}charset\s*=\s*["']?([A-Za-z0-9_.:-]+)""",

@@ -220,14 +220,24 @@ def _emulator() -> Iterator[str]:
             stdin.close()
 
 
+# That of UTF-32 begins with that of UTF-16, and is looked for first.
+_MARKS = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+
+
 def decode(pieces: Iterable[bytes], name: str) -> Iterator[str]:
     """Give the text of `pieces` with plain line ends and without a byte-order mark."""
     pieces = iter(pieces)
     head = b""
-    while len(head) < 2 and (piece := next(pieces, b"")):
+    # Only while it may become a mark: who writes slowly is to be heard at once.
+    while any(mark[:-1].startswith(head) for mark in _MARKS) and (piece := next(pieces, b"")):
         head += piece
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise SpeechError(f"{name} is in UTF-16, not in UTF-8; {_convert('UTF-16')}")
+    if found := next((_MARKS[mark] for mark in _MARKS if head.startswith(mark)), None):
+        raise SpeechError(f"{name} is in {found}, not in UTF-8; {_convert(found)}")
     utf8 = codecs.getincrementaldecoder("utf-8-sig")()
     decoder = io.IncrementalNewlineDecoder(utf8, translate=True)
     count, line = 0, 1

@@ -88,6 +88,7 @@ def test_a_file_that_is_not_there_is_told_as_usual(tmp_path: Path) -> None:
         ("a.txt", b"\xef\xbb\xbf" + "Ünï".encode()),
         ("a.txt", "Ünï".encode("utf-16")),
         ("a.txt", b"\xfe\xff" + "Ünï".encode("utf-16-be")),
+        ("a.txt", b"\0\0\xfe\xff" + "Ünï".encode("utf-32-be")),
         ("a.html", b"<meta charset='latin-1'>" + "Ünï".encode("latin-1")),
         ("a.html", b"<meta http-equiv=x content='a; charset=cp1252'>" + "Ünï".encode("cp1252")),
         ("a.html", b"<?xml version='1.0' encoding='latin-1'?>" + "Ünï".encode("latin-1")),
@@ -97,6 +98,12 @@ def test_a_file_may_say_its_encoding(tmp_path: Path, name: str, content: bytes) 
     path = tmp_path / name
     path.write_bytes(content)
     assert only_paragraph(read_book(path)).text == "Ünï"
+
+
+def test_utf_32_is_not_taken_for_utf_16(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes("Ünï, 😀.".encode("utf-32"))
+    assert only_paragraph(read_book(path)).text == "Ünï, 😀."
 
 
 def test_an_encoding_may_be_told(tmp_path: Path) -> None:
