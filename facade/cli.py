@@ -40,7 +40,7 @@ from facade import (
 )
 from facade._cli.batch import batch
 from facade._cli.narrate import narrate
-from facade._cli.output_names import format_of
+from facade._cli.output_names import format_for, format_of
 from facade._cli.shared import (
     DEFAULT_MODEL,
     ENVIRONMENT,
@@ -154,9 +154,9 @@ def synthesize(
     local: Local = False,
 ) -> None:
     """Speak a text into a file."""
-    response_format = response_format or format_of(output)
-    form = _expected_format(response_format, encoding, sample_rate)
     with one_line_errors():
+        response_format = response_format or format_for(output, model)
+        form = _expected_format(response_format, encoding, sample_rate)
         _check_output(output, form)
         _check_header(output, form)
         who = speaker(voice, model)

@@ -448,6 +448,15 @@ OUTPUTS = [
     ),
     (("synthesize", "-o", "x.m4a"), "no model gives that kind of file, so end the name in '.wav'"),
     (("synthesize", "-o", "x.ogg", "--format", "mp3"), "must not hold"),
+    (
+        ("synthesize", "-o", "x.ogg"),
+        "error: path: 'x.ogg' asks for opus, which hexgrad/Kokoro-82M does not give; end the name "
+        "in '.wav', '.wave', '.mp3', '.raw', '.pcm', '.mulaw' or '.ulaw'\n",
+    ),
+    (
+        ("synthesize", "-o", "x.ogg", "--format", "opus"),
+        "error: --format: must be one of 'wav', 'mp3', 'raw', 'mulaw', not 'opus'\n",
+    ),
     (("synthesize", "-o", "x.wav", "--format", "raw"), "pass --encoding and --sample-rate, or"),
     (("synthesize", "-o", "x.wav", "--format", "mulaw"), "pass --sample-rate, or"),
     (("stream", "-o", "missing/x.wav"), "missing: there is no such folder"),

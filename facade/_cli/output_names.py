@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from facade._rules.catalogue import models
 from facade._rules.options import ResponseFormat
 from facade.errors import InvalidRequestError
 
@@ -43,6 +44,27 @@ def format_of(path: str) -> ResponseFormat | None:
     """Return the format that the name of a file asks for, if it asks for one."""
     stem, dot, suffix = path.rpartition("/")[2].rpartition(".")
     return FORMAT_OF_SUFFIX.get(f"{dot}{suffix}".lower()) if stem else None
+
+
+def format_for(path: str, model: str) -> ResponseFormat | None:
+    """Return the format that the name of a file asks for, if it asks for one.
+
+    Raises:
+        InvalidRequestError: The model does not give it.
+    """
+    form = format_of(path)
+    known = models().get(model)
+    if form and known and form not in known.formats:
+        *most, last = (
+            repr(suffix) for suffix, given in FORMAT_OF_SUFFIX.items() if given in known.formats
+        )
+        raise _wrong(
+            path,
+            f"asks for {form}, which {model} does not give; end the name in {', '.join(most)} or "
+            f"{last}",
+            "path",
+        )
+    return form
 
 
 def output_name(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from facade._cli.output_names import format_of
+from facade._cli.output_names import format_for
 from facade._rules.catalogue import closest
 from facade._rules.options import DEFAULT_MODEL, SynthesizeOptions
 from facade._rules.request import SpeechRequest
@@ -99,7 +99,9 @@ def request_of(
     given = {**options, **row.options}
     model = given.get("model", DEFAULT_MODEL)
     if row.path is not None and "response_format" not in row.options:
-        given["response_format"] = format_of(row.path) or given.get("response_format")
+        # What else a model may be said to be, the request tells.
+        named = format_for(row.path, str(model))
+        given["response_format"] = named or given.get("response_format")
     speaker: str | VoiceMix | None = row.voice
     if speaker is None and model == options.get("model", DEFAULT_MODEL):
         speaker = voice

@@ -10,7 +10,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from facade import InvalidRequestError
-from facade._cli.output_names import OWN_FOLDER, folders_of, format_of, output_name, same_file
+from facade._cli.output_names import (
+    OWN_FOLDER,
+    folders_of,
+    format_for,
+    format_of,
+    output_name,
+    same_file,
+)
 
 # What people write, and what others have tried.
 PARTS = st.one_of(
@@ -161,3 +168,17 @@ def test_names_that_differ_are_different_files() -> None:
 )
 def test_a_suffix_says_which_format(path: str, form: str | None) -> None:
     assert format_of(path) == form
+    # The model gives them all, or nobody knows which.
+    assert format_for(path, "minimax/speech-2.8-turbo") == form
+    assert format_for(path, "some/model") == form
+
+
+@pytest.mark.parametrize(
+    ("path", "form"), [("a.ogg", "opus"), ("b/a.AAC", "aac"), ("a" * 99 + ".flac", "flac")]
+)
+def test_a_suffix_may_ask_for_what_a_model_does_not_give(path: str, form: str) -> None:
+    with pytest.raises(InvalidRequestError) as raised:
+        format_for(path, "hexgrad/Kokoro-82M")
+    assert raised.value.param == "path"
+    told = f"asks for {form}, which hexgrad/Kokoro-82M does not give; end the name in '.wav', "
+    assert told in str(raised.value)

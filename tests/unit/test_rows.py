@@ -202,6 +202,11 @@ def test_a_path_says_which_format() -> None:
     assert request(Row(1, "Hi.", path="a"), response_format="wav")[2] == "wav"
     both = Row(1, "Hi.", path="a.mp3", options={"response_format": "wav"})
     assert request(both)[2] == "wav"
+    with pytest.raises(InvalidRequestError, match=r"^path: 'a\.ogg' asks for opus, which hexgrad"):
+        request(Row(1, "Hi.", path="a.ogg"))
+    nameless = Row(1, "Hi.", path="a.mp3", voice="tiger", options={"model": ["b"]})
+    with pytest.raises(InvalidRequestError, match=r"^model: must be the name of a model"):
+        request(nameless)
 
 
 def test_the_voice_of_the_batch_is_for_its_model_alone() -> None:
