@@ -4,16 +4,15 @@ import signal
 import sys
 from contextlib import suppress
 
+from facade._extras import needs
+
 
 def main() -> None:
     """Run the command line."""
     try:
         from facade.cli import app
     except ModuleNotFoundError as error:
-        sys.exit(
-            f"error: the command line needs {error.name}: pip install 'together-speech[cli]', or "
-            "'.[cli]' in the checkout"
-        )
+        sys.exit(f"error: {needs('the command line', error.name, 'cli')}")
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         # What has been begun is tidied up first: a file half-written, the emulator.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from facade._extras import needs
 from facade._rules.pricing import billed_characters, usd
 from facade._rules.request import SpeechRequest, check_names
 from facade.audio import SpeechAudio, SpeechFile, check_file_name, check_place, needs_header
@@ -209,8 +210,7 @@ def checked_executor(executor: Executor) -> Executor:
         )
     if find_spec("filelock") is None:
         raise ImportError(
-            "an executor needs the package 'filelock', here and where its workers run; "
-            "pip install 'together-speech[batch]'"
+            needs("an executor, here and where its workers run,", "filelock", "batch")
         )
     return executor
 

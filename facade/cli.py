@@ -66,6 +66,7 @@ from facade._cli.shared import (
     pair,
     speaker,
 )
+from facade._extras import needs
 
 
 class _Group(TyperGroup):
@@ -450,9 +451,7 @@ def _sound_library() -> Any:
     try:
         import sounddevice
     except ImportError:
-        raise SpeechError(
-            "playing needs more: pip install 'together-speech[play]', or '.[play]' in the checkout"
-        ) from None
+        raise SpeechError(needs("playing", "sounddevice", "play")) from None
     except OSError as error:
         raise SpeechError(
             f"playing needs the library PortAudio ({error}): 'apt install libportaudio2' on Debian "

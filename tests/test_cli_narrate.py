@@ -83,7 +83,7 @@ def test_without_its_libraries_it_says_what_to_install(
         1,
         "",
         "error: a narration needs the package 'sentencex'; pip install "
-        "'together-speech[book]', or '.[book]' in the checkout\n",
+        "'together-speech[book]', or pip install '.[book]' in the checkout\n",
     )
     assert together_environment.requests == []
 

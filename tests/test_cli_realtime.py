@@ -282,7 +282,7 @@ def test_without_its_library_it_says_what_to_install(
     assert result.exit_code == 1
     assert result.stderr == (
         "error: realtime needs the package 'websockets'; pip install "
-        "'together-speech[realtime]', or '.[realtime]' in the checkout\n"
+        "'together-speech[realtime]', or pip install '.[realtime]' in the checkout\n"
     )
     assert together_environment.requests == []
 

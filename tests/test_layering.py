@@ -14,6 +14,7 @@ import together_emulator
 # From the ground up: a module imports only those before it.
 PURE = (
     "_version",
+    "_extras",
     "errors",
     "formats",
     "voices",
@@ -78,6 +79,8 @@ COMMAND_LINE = (
 )
 # ... but for these, which check every row of a batch before anything is sent.
 CHECKS_ROWS = COMMAND_LINE[:6]
+# And all of it says in the library's words what is to be installed.
+SAYS_WHAT_TO_INSTALL = "_extras"
 ORDER = (
     *PURE,
     "_book.epub",
@@ -205,7 +208,8 @@ def _may_import_ours(module: str, rest: list[str]) -> bool:
         return False
     if module in COMMAND_LINE:
         is_public = theirs == "__init__" and set(rest) <= set(facade.__all__)
-        return is_public or theirs in COMMAND_LINE or module in CHECKS_ROWS
+        is_for_all = theirs in (*COMMAND_LINE, SAYS_WHAT_TO_INSTALL)
+        return is_public or is_for_all or module in CHECKS_ROWS
     return theirs not in COMMAND_LINE
 
 
@@ -250,6 +254,11 @@ def test_one_module_uses_the_generated_client() -> None:
         if any(name.startswith("together_openapi.") for name in imported(source))
     }
     assert users == {"_generated_client"}
+
+
+def test_one_module_says_how_an_extra_is_installed() -> None:
+    users = {module for module, source in sources(facade).items() if "together-speech[" in source}
+    assert users == {SAYS_WHAT_TO_INSTALL}
 
 
 def test_only_a_fixture_of_the_emulator_reaches_for_the_client() -> None:
@@ -335,6 +344,7 @@ def test_the_emulator_knows_nothing_of_the_client(module: str) -> None:
         ("cli", "import typer\nfrom facade import SpeechClient", []),
         ("_cli.plan", "from facade._rules.pricing import usd", []),
         ("cli", "from facade._cli.batch import batch", []),
+        ("cli", "from facade._extras import needs", []),
         ("__main__", "from facade.cli import app", []),
     ],
 )

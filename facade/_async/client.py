@@ -24,6 +24,7 @@ from facade._async.realtime import AsyncRealtimeSession
 from facade._async.stream import AsyncSpeechStream
 from facade._book.plan import NarrationPlan, new_book
 from facade._book.reading import BookFormat
+from facade._extras import needs
 from facade._jobs import (
     BatchPlan,
     Job,
@@ -477,9 +478,7 @@ class AsyncSpeechClient:
             SpeechError: The client is closed.
         """
         if find_spec("websockets") is None:
-            raise ImportError(
-                "realtime needs the package 'websockets'; pip install 'together-speech[realtime]'"
-            )
+            raise ImportError(needs("realtime", "websockets", "realtime"))
         self._check_open()
         settings = RealtimeSettings.build(
             options, voice=voice, validate_voices=self._config.validate_voices

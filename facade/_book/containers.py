@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 from facade._book.chapter_files import ChapterMark
 from facade._book.m4b import M4bTags, M4bWriter
 from facade._book.wav import WavWriter
+from facade._extras import needs
 from facade.books import Cover
 from facade.errors import InvalidRequestError, SpeechError
 from facade.narration import NarrationFormat
@@ -113,10 +114,8 @@ def open_writer(
         wav.close()
         return
     if find_spec("av") is None:
-        raise ImportError(
-            f"{container} files need the package 'av'; pip install 'together-speech[book]', or "
-            "write a WAV file, which needs nothing"
-        )
+        told = needs(f"writing {container}", "av", "book")
+        raise ImportError(f"{told}; a WAV file needs nothing")
     picture = None if cover is None else _picture(cover)
     writer: _M4bEncoder | _Encoder
     with _errors_are_ours():

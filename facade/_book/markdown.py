@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from facade._book.flow import Document
 from facade._book.html import read_html
+from facade._extras import needs
 
 
 def read_markdown(source: str, *, alt_texts: bool = False, keeps_lines: bool = False) -> Document:
@@ -25,9 +26,7 @@ def read_markdown(source: str, *, alt_texts: bool = False, keeps_lines: bool = F
         from mdit_py_plugins.footnote import footnote_plugin
         from mdit_py_plugins.front_matter import front_matter_plugin
     except ImportError as error:
-        raise ImportError(
-            f"Markdown needs the package {error.name!r}; pip install 'together-speech[book]'"
-        ) from error
+        raise ImportError(needs("Markdown", error.name, "book")) from error
 
     parser = MarkdownIt("commonmark", {"breaks": keeps_lines}).enable(["table", "strikethrough"])
     parser.use(front_matter_plugin).use(footnote_plugin)

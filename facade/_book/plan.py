@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from facade._book.reading import BookFormat, read_book
+from facade._extras import needs
 from facade._jobs import BatchPlan
 from facade._rules.options import NarrationOptions
 from facade._rules.pricing import billed_characters, usd
@@ -279,9 +280,7 @@ def new_book(
     """
     for package in ("filelock", "numpy", "sentencex"):
         if find_spec(package) is None:
-            raise ImportError(
-                f"a narration needs the package {package!r}; pip install 'together-speech[book]'"
-            )
+            raise ImportError(needs("a narration", package, "book"))
     if isinstance(source, Book):
         return source
     if isinstance(source, str | Path):

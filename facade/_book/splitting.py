@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from unicodedata import category
 
 from facade._book.text import WIDE, is_speakable
+from facade._extras import needs
 from facade.books import Book
 from facade.errors import InvalidRequestError
 from facade.voices import VoiceMix
@@ -136,9 +137,7 @@ def _split(text: str, shown: str, language: str) -> list[str]:
     try:
         from sentencex import segment
     except ImportError as error:
-        raise ImportError(
-            "splitting needs the package 'sentencex'; pip install 'together-speech[book]'"
-        ) from error
+        raise ImportError(needs("splitting", "sentencex", "book")) from error
 
     primary = re.split("[-_]", language.lower(), maxsplit=1)[0]
     ends = accumulate(map(len, segment(primary, _SURROGATE.sub("\ufffd", shown))))

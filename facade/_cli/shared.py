@@ -97,10 +97,6 @@ def speaker(voice: str | None, model: str) -> str:
     return voice or DEFAULT_VOICE
 
 
-# How the errors of the client name what is to be installed.
-_EXTRA = re.compile(r"'together-speech(\[\w+\])'")
-
-
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     try:
@@ -109,7 +105,7 @@ def one_line_errors() -> Iterator[None]:
         # Whoever read our output has enough of it; click ends the program quietly.
         raise
     except ImportError as error:
-        fail(_EXTRA.sub(r"\g<0>, or '.\1' in the checkout", str(error)))
+        fail(str(error))
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         fail(f"{where}{error.strerror or error}")

@@ -20,6 +20,7 @@ from weakref import WeakSet
 
 from facade._book.plan import NarrationPlan, new_book
 from facade._book.reading import BookFormat
+from facade._extras import needs
 from facade._jobs import (
     BatchPlan,
     Job,
@@ -476,9 +477,7 @@ class SpeechClient:
             SpeechError: The client is closed.
         """
         if find_spec("websockets") is None:
-            raise ImportError(
-                "realtime needs the package 'websockets'; pip install 'together-speech[realtime]'"
-            )
+            raise ImportError(needs("realtime", "websockets", "realtime"))
         self._check_open()
         settings = RealtimeSettings.build(
             options, voice=voice, validate_voices=self._config.validate_voices

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, structs
 
+from facade._extras import needs
 from facade._rules.pacing import Outcome, Pace
 from facade._transport.call import logger
 from facade._transport.config import Config
@@ -267,9 +268,7 @@ def _file_lock(path: Path) -> "FileLock":
     try:
         from filelock import FileLock
     except ImportError as error:
-        raise ImportError(
-            "a worker needs the package 'filelock'; pip install 'together-speech[batch]'"
-        ) from error
+        raise ImportError(needs("a worker", "filelock", "batch")) from error
     # One thread at a time has it, by our own lock, and not always the same.
     return FileLock(path.with_suffix(".lock"), mode=0o600, thread_local=False)
 

@@ -34,6 +34,7 @@ from facade import (
     worker,
 )
 from facade._async.batch import MAX_OPEN
+from facade._extras import needs
 from facade._jobs import WorkerSettings, speak_elsewhere
 from facade._rules.pacing import Pace
 from facade.formats import AudioFormat, duration_s
@@ -652,9 +653,11 @@ def test_an_executor_needs_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("facade._jobs.find_spec", lambda name: None)
     with (
         SpeechClient(KEY) as client,
-        pytest.raises(ImportError, match=r"pip install 'together-speech\[batch\]'"),
+        pytest.raises(ImportError) as raised,
     ):
         client.synthesize_many([], voice="af_heart", executor=Idle())
+    what = "an executor, here and where its workers run,"
+    assert str(raised.value) == needs(what, "filelock", "batch")
 
 
 def test_what_a_client_is_built_with_must_be_plain() -> None:

@@ -33,6 +33,7 @@ from facade import (
     StreamInterruptedError,
     Timeouts,
 )
+from facade._extras import needs
 from tests.conftest import KEY
 from tests.faults.server import FaultServer, answer
 from tests.faults.server import Peer as PlainPeer
@@ -874,8 +875,9 @@ def test_a_session_needs_websockets(
 ) -> None:
     half = "sync" if loop == "sync" else "async"
     monkeypatch.setattr(f"facade._{half}.client.find_spec", lambda name: None)
-    with pytest.raises(ImportError, match="pip install 'together-speech\\[realtime\\]'"):
+    with pytest.raises(ImportError) as raised:
         begin(converse, "http://127.0.0.1:1/v1")
+    assert str(raised.value) == needs("realtime", "websockets", "realtime")
 
 
 def test_a_session_found_elsewhere_is_left_alone(
