@@ -293,12 +293,17 @@ _NAMED_BY_SUFFIX = {
     ".oga": AudioFormat("opus"),
     ".raw": AudioFormat("raw"),
     ".pcm": AudioFormat("raw"),
+    ".s16": AudioFormat("raw", "pcm_s16le"),
+    ".sln": AudioFormat("raw", "pcm_s16le"),
     ".mulaw": AudioFormat("raw", "pcm_mulaw"),
     ".ulaw": AudioFormat("raw", "pcm_mulaw"),
     ".alaw": AudioFormat("raw", "pcm_alaw"),
 }
-# Sound, by their names, of a kind that no model gives.
-_NEVER_SENT = (".aif", ".aiff", ".amr", ".au", ".caf", ".m4a", ".m4b", ".mka", ".mp4", ".webm")
+# Sound, by their names, of a kind that no model gives. L16 is big-endian (RFC 2586).
+_NEVER_SENT = (
+    *(".3gp", ".aif", ".aifc", ".aiff", ".amr", ".au", ".caf", ".l16", ".m4a", ".m4b", ".mka"),
+    *(".mp2", ".mp4", ".weba", ".webm", ".wma"),
+)
 _SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
 
 

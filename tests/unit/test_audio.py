@@ -166,8 +166,11 @@ def test_no_header_is_made_up(form: AudioFormat, reason: str) -> None:
         (MULAW, "a.ulaw", MULAW.content),
         (MULAW, "a.pcm", MULAW.content),
         (raw(b"\1", "pcm_alaw"), "a.alaw", b"\1"),
+        (RAW, "a.s16", RAW.content),
+        (RAW, "a.SLN", RAW.content),
         # Nobody could say what these samples are, so the name may be right.
         (SpeechAudio(b"\1", AudioFormat("raw")), "a.mulaw", b"\1"),
+        (SpeechAudio(b"\1", AudioFormat("raw")), "a.sln", b"\1"),
         (WAV, "a.audio", WAV_BYTES),
         (MP3, "a.mp3", MP3.content),
         (OPUS, "a.opus", OPUS.content),
@@ -208,6 +211,20 @@ def test_audio_is_saved_in_the_kind_of_file_that_its_name_says(
         (MP3, "a.mp4", "so end the name in '.mp3'"),
         (OPUS, "a.webm", "so end the name in '.opus'"),
         (RAW, "a.aiff", "so end the name in '.wav' or '.raw'"),
+        *(
+            (audio, f"a.{suffix}", f"gives that kind of file, so end the name in {instead}")
+            for suffix in ("3gp", "aifc", "l16", "mp2", "weba", "wma")
+            for audio, instead in ((WAV, "'.wav'"), (MP3, "'.mp3'"), (RAW, "'.wav' or '.raw'"))
+        ),
+        *(
+            (
+                audio,
+                f"a.{suffix}",
+                "ask synthesize() for response_format='raw' and response_encoding='pcm_s16le'",
+            )
+            for suffix in ("s16", "sln")
+            for audio in (WAV, MP3, MULAW)
+        ),
     ],
 )
 def test_a_name_that_says_something_else_is_refused(
