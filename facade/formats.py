@@ -316,6 +316,8 @@ _MP3_KBIT_S = {
 # Beyond this many bytes of something else, what comes is not looked for any more.
 _LONGEST_JUNK = 64 * 1024
 _MP3_SYNC = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb]")
+# Where the side information ends (ISO 11172-3, 13818-3), by the samples and channels of a frame.
+_FACTS_AT = {(1152, 1): 21, (1152, 2): 36, (576, 1): 13, (576, 2): 21}
 
 
 class _Mp3Frame(NamedTuple):
@@ -333,7 +335,6 @@ def _mp3_duration_s(content: bytes) -> float | None:
     """
     samples: Counter[int] = Counter()
     at = 0
-    begins_file = True
     while at < len(content):
         start = _after_tag(content, at)
         frame = _mp3_frame(content, start)
@@ -341,17 +342,28 @@ def _mp3_duration_s(content: bytes) -> float | None:
             sync = _mp3_resync(content, start + 1)
             if sync is None and len(content) - start > _LONGEST_JUNK:
                 return None
-            at, begins_file = sync or len(content), True
+            at = sync or len(content)
             continue
-        # Encoders put a frame first that holds no sound, only facts about the file.
-        beginning = content[start : start + 42]
-        if not (begins_file or start > at) or not any(
-            mark in beginning for mark in (b"Xing", b"Info", b"VBRI")
-        ):
+        if not _holds_facts(content[start : start + 42], frame):
             samples[frame.sample_rate_hz] += frame.samples
-        at, begins_file = start + frame.size, False
+        at = start + frame.size
     # Exact, so that a length of 3.288 s is not 3.2880000000000003.
     return float(sum(Fraction(count, rate) for rate, count in samples.items())) or None
+
+
+def _holds_facts(beginning: bytes, frame: _Mp3Frame) -> bool:
+    """Whether a frame holds no sound, only facts about the file: encoders put one first.
+
+    Xing and Info stand behind the side information. Of a frame with a checksum, some encoders count
+    its 2 bytes and others do not. VBRI stands at the same place in all frames.
+    """
+    at = _FACTS_AT[frame.samples, frame.channels]
+    after_checksum = at if beginning[1] & 1 else at + 2
+    return (
+        beginning[at : at + 4] in (b"Xing", b"Info")
+        or beginning[after_checksum : after_checksum + 4] in (b"Xing", b"Info")
+        or beginning[36:40] == b"VBRI"
+    )
 
 
 def _mp3_resync(content: bytes, start: int) -> int | None:

@@ -229,13 +229,15 @@ def frame(
     mode: int = MONO,
     padding: int = 0,
     inside: bytes = b"",
+    *,
+    checksum: bool = False,
 ) -> bytes:
     """A frame of MPEG audio layer III, with silence or `inside` in it."""
     kbit_s = KBIT_S[version][kbit_index]
     assert kbit_s is not None
     factor = 144 if version == MPEG_1 else 72
     size = factor * kbit_s * 1000 // RATES_HZ[version][rate_index] + padding
-    word = 0x7FF << 21 | version << 19 | 1 << 17 | 1 << 16
+    word = 0x7FF << 21 | version << 19 | 1 << 17 | (not checksum) << 16
     word |= kbit_index << 12 | rate_index << 10 | padding << 9 | mode << 6
     return (struct.pack(">I", word) + inside).ljust(size, b"\0")
 
@@ -292,14 +294,34 @@ FRAME_S = 1152 / 44100
         pytest.param(
             frame(mode=JOINT, inside=bytes(32) + b"Xing") + frame() * 10, 10, id="Xing, stereo"
         ),
-        pytest.param(
-            frame(mode=JOINT, inside=bytes(34) + b"Xing") + frame() * 10, 10, id="Xing, checksum"
+        *(
+            pytest.param(
+                frame(mode=mode, inside=bytes(size) + b"Xing", checksum=True) + frame() * 10,
+                10,
+                id=f"Xing, checksum, {size}",
+            )
+            for mode, size in ((JOINT, 32), (JOINT, 34), (MONO, 17), (MONO, 19))
+        ),
+        *(
+            pytest.param(
+                frame() * 9 + frame(mode=mode, inside=bytes(size) + mark, checksum=checksum),
+                10,
+                id=f"{mark.decode()} in the sound, {size}",
+            )
+            for mark, mode, size, checksum in (
+                *((b"Info", MONO, 16, False), (b"Info", MONO, 19, False)),
+                *((b"Xing", MONO, 32, True), (b"Xing", JOINT, 17, False)),
+                *((b"Xing", JOINT, 34, False), (b"Info", JOINT, 33, True)),
+                *((b"VBRI", MONO, 17, False), (b"VBRI", JOINT, 34, True)),
+            )
         ),
         pytest.param(frame(inside=bytes(32) + b"VBRI") + frame() * 10, 10, id="VBRI"),
         pytest.param(
             tag(50) + frame(inside=bytes(17) + b"Xing") + frame() * 10, 10, id="a tag and Xing"
         ),
-        pytest.param(frame() * 9 + frame(inside=bytes(17) + b"Info"), 10, id="Info in the sound"),
+        pytest.param(frame() * 9 + frame(inside=bytes(17) + b"Info"), 9, id="Info at the end"),
+        pytest.param((facts() + frame() * 5) * 2, 10, id="two files without tags"),
+        pytest.param((frame(inside=bytes(32) + b"VBRI") + frame() * 5) * 2, 10, id="two with VBRI"),
         pytest.param(frame() * 10 + frame()[:-1], 10, id="the last frame cut short"),
         pytest.param(frame() * 10 + b"\xff\xff\xff\xff" * 100, 10, id="junk at the end"),
         pytest.param(frame() * 5 + b"\xff\xfb\xffjunk" * 50 + frame() * 5, 10, id="junk between"),
@@ -318,6 +340,19 @@ FRAME_S = 1152 / 44100
 )
 def test_mp3_audio_lasts_as_long_as_its_frames(content: bytes, frames: int) -> None:
     assert duration_s(content, MP3) == pytest.approx(frames * FRAME_S, abs=1e-9)
+
+
+@pytest.mark.parametrize("version", [MPEG_2, MPEG_2_5])
+@pytest.mark.parametrize(("mode", "size"), [(MONO, 9), (STEREO, 17), (JOINT, 17)])
+@pytest.mark.parametrize("mark", [b"Xing", b"Info"])
+def test_facts_stand_nearer_to_the_beginning_at_low_rates(
+    version: int, mode: int, size: int, mark: bytes
+) -> None:
+    seconds = 10 * 576 / RATES_HZ[version][0]
+    for inside, counted in ((bytes(size) + mark, 0), (bytes(size + 1) + mark, 2)):
+        content = (frame(version, mode=mode, inside=inside) + frame(version, mode=mode) * 5) * 2
+        expected = seconds * (10 + counted) / 10
+        assert duration_s(content, MP3) == pytest.approx(expected, abs=1e-9)
 
 
 def test_the_length_of_mp3_audio_is_exact() -> None:
