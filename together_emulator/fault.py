@@ -1,7 +1,7 @@
 """What can go wrong with an answer on demand."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from functools import partial
@@ -77,7 +77,8 @@ class Fault:
     streams only. Of a session, bytes are bytes of audio.
 
     Attributes:
-        status: The answer has this HTTP status code, from 200 to 599, and an error in its body.
+        status: The answer has this HTTP status code, from 200 to 599, and an error in its body;
+            204, 205 and 304 have none.
         body: The shape of that body, a key of `ERROR_BODIES`.
         message: What it says.
         retry_after: Its header ``Retry-After``, whatever it is.
@@ -214,10 +215,36 @@ _NEEDS = {
 
 # An answer has only one of each group.
 _SPOILT = ("error_event", "malformed_event", "bad_base64", "frame")
-_ALTERNATIVES = (_SPOILT, ("close", "silence", "stall", "abort"), ("at", "idle"))
+_ALTERNATIVES = (
+    *(_SPOILT, ("close", "silence", "stall", "abort"), ("cut", "abort"), ("at", "idle")),
+    # A stream of comments has neither events nor an end.
+    *(("only_comments", "no_end_mark"), ("only_comments", "sse")),
+)
 
-# The first event of a session has no audio.
-_NEEDS_AUDIO = {"bad_base64": (True,), "frame": ("no-audio", "odd", "stray")}
+# The first event of a session has no audio, and is of no context.
+_NEEDS_AUDIO = {
+    "bad_base64": (True,),
+    "frame": ("no-audio", "odd", "stray"),
+    "unnamed": (True,),
+}
+
+STATUSES_WITHOUT_BODY = (204, 205, 304)
+"""The statuses that HTTP gives no content."""
+
+STATUSES_WITH_PAGE = range(520, 531)
+"""The statuses of what stands before the service, with a page unless `body` says otherwise."""
+
+# What has no effect where another has one of these values, unless one of the last is there too.
+_POINTLESS: tuple[tuple[tuple[str, ...], str, Container[object], tuple[str, ...]], ...] = (
+    (("body", "message", "delay_chunks", "short", "mute"), "status", STATUSES_WITHOUT_BODY, ()),
+    (("message",), "status", STATUSES_WITH_PAGE, ("body",)),
+    (("message",), "body", ("html", "empty", "null", "bad-utf8", "deep", "huge"), ()),
+    (("message",), "close", (1006,), ("error_event",)),
+    # These bodies are too short for it.
+    (("delay_chunks",), "body", ("html", "empty", "null", "bad-utf8"), ()),
+    (("mute",), "body", ("empty", "null", "bad-utf8"), ()),
+    (("short",), "body", ("empty",), ()),
+)
 
 # What answers in place of the speech, and what happens to its stream.
 _INSTEAD = ("status", "redirect")
@@ -252,14 +279,24 @@ def _read(values: Mapping[str, object], spelt: Callable[[str], str], switch: str
         if key in read and read.keys().isdisjoint(helpers):
             others = " or ".join(map(spelt, helpers))
             raise ValueError(f"{spelt(key)} does nothing alone: give {others} with it")
+    for keys, other, worthless, helpers in _POINTLESS:
+        for key in keys:
+            if key in read and read.get(other) in worthless and read.keys().isdisjoint(helpers):
+                raise ValueError(
+                    f"{spelt(key)} does nothing with {spelt(other)}={read[other]}: leave one out"
+                )
     _refuse_both(read, _INSTEAD, _IN_STREAM, spelt)
+    if read.keys().isdisjoint(("body", "message")):
+        # The error fits into one piece.
+        _refuse_both(read, _INSTEAD, ["delay_chunks"], spelt)
     for group in _ALTERNATIVES:
         for number, one in enumerate(group):
             _refuse_both(read, [one], group[number + 1 :], spelt)
     for key, values_with_audio in _NEEDS_AUDIO.items():
         if read.get("at") == 0 and read.get(key) in values_with_audio:
             raise ValueError(
-                f"{spelt(key)} cannot happen at 0, the first event of a session: it has no audio"
+                f"{spelt(key)} cannot happen at 0, the first event of a session: it has no audio "
+                "and no context"
             )
     return replace(Fault(), **read)
 
@@ -372,6 +409,13 @@ def _header(value: object) -> str:
     return text
 
 
+def _url(value: object) -> str:
+    text = _header(value)
+    if not text.strip():
+        raise ValueError("printable ASCII text that leads somewhere")
+    return text
+
+
 class _SwitchError(ValueError):
     """Something that happens or not was given a value."""
 
@@ -429,7 +473,7 @@ _READERS: dict[str, Callable[[object], object]] = {
     "message": _text,
     "retry_after": _header,
     "reset": _header,
-    "redirect": _header,
+    "redirect": _url,
     "delay_headers": _delay,
     "delay_audio": _delay,
     "delay_chunks": _delay,

@@ -13,7 +13,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from together_emulator.body import read_body
 from together_emulator.errors import ApiError
 from together_emulator.events import is_audio, malformed, spoiled
-from together_emulator.fault import ERROR_BODIES, ERROR_EVENTS, EVENT_STYLES, Fault
+from together_emulator.fault import (
+    ERROR_BODIES,
+    ERROR_EVENTS,
+    EVENT_STYLES,
+    STATUSES_WITH_PAGE,
+    STATUSES_WITHOUT_BODY,
+    Fault,
+)
 from together_emulator.record import Record
 from together_emulator.session_faults import FaultySession
 
@@ -131,7 +138,7 @@ def _answer(fault: Fault) -> Response | None:
         return None
     status = fault.status or 307
     error = ApiError(status, fault.message)
-    at_the_edge = 520 <= status <= 530
+    at_the_edge = status in STATUSES_WITH_PAGE
     body = fault.body or ("html" if at_the_edge else "contract")
     headers = {
         **({"cf-ray": "0123456789abcdef-EMU"} if at_the_edge else {}),
@@ -144,7 +151,7 @@ def _answer(fault: Fault) -> Response | None:
         **({"x-ratelimit-reset": fault.reset} if fault.reset is not None else {}),
         **({"location": fault.redirect} if fault.redirect is not None else {}),
     }
-    if status in (204, 304):
+    if status in STATUSES_WITHOUT_BODY:
         return Response(status_code=status, headers=headers)
     media_type = {"html": "text/html", "text": "text/plain"}.get(body, "application/json")
     return Response(ERROR_BODIES[body](error), status, headers, media_type)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 from dataclasses import fields
 from http.client import HTTPConnection
@@ -110,10 +111,11 @@ def test_each_status_is_its_own_error(
 def test_each_body_of_an_error_is_typed_by_its_status(
     kind: str, emulator_url: str, status: int, body: str
 ) -> None:
+    is_told = body in ("contract", "error-type", "string", "message", "text", "list")
+    fault = f"status={status}; body={body}" + ("; message=too warm" if is_told else "")
     with pytest.raises(STATUSES[status]) as caught:
-        say(kind, emulator_url, f"status={status}; body={body}; message=too warm")
-    if body in ("contract", "error-type", "string", "message", "text"):
-        assert "too warm" in str(caught.value)
+        say(kind, emulator_url, fault)
+    assert ("too warm" in str(caught.value)) == is_told
 
 
 @pytest.mark.parametrize(
@@ -143,6 +145,7 @@ def test_the_wait_that_a_limit_names(
         ("status=200", True, APIError),
         ("status=200; body=empty", False, EmptyAudioError),
         ("status=204", False, EmptyAudioError),
+        ("status=205", False, EmptyAudioError),
         ("redirect=http://elsewhere.invalid/", False, APIStatusError),
         ("redirect=http://elsewhere.invalid/; status=302", True, APIStatusError),
         ("cut=0", False, APIConnectionError),
@@ -319,6 +322,7 @@ def test_an_abort_touches_no_other_connection_and_is_logged_as_broken(emulator_u
         *("error-event", "retry-after", "status=500; extra=1"),
         *("at=3", "body=html", "message=x", "retry-after=1", "reset=1", "delay-audio=0"),
         *("status=500; no-end-mark", "redirect=/; sse=cr", "error-event=named; bad-base64"),
+        *("status=204; body=html", "redirect=", "only-comments; sse=cr"),
     ],
 )
 def test_a_fault_that_does_not_exist_is_refused(api: httpx.Client, fault: str) -> None:
@@ -327,6 +331,65 @@ def test_a_fault_that_does_not_exist_is_refused(api: httpx.Client, fault: str) -
     message = response.json()["error"]["message"]
     assert message.startswith("x-emulate-fault: ")
     assert len(message) < 400
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        *(
+            (f"status={status}; {name}{value}", f"{name} does nothing with status={status}: leave")
+            for status in (204, 205, 304)
+            for name, value in (
+                *(("body", "=html"), ("message", "=x"), ("delay-chunks", "=1")),
+                *(("short", "=0"), ("mute", "")),
+            )
+        ),
+        ("redirect=/; status=304; body=text", "body does nothing with status=304"),
+        ("status=520; message=x", "message does nothing with status=520"),
+        ("status=530; message=x", "message does nothing with status=530"),
+        *(
+            (f"redirect=/; body={body}; message=x", f"message does nothing with body={body}")
+            for body in ("html", "empty", "null", "bad-utf8", "deep", "huge")
+        ),
+        *(
+            (f"status=500; body={body}; {fault}", f"{fault.split('=')[0]} does nothing with body=")
+            for body, faults in (
+                ("html", ["delay-chunks=1"]),
+                ("null", ["delay-chunks=1", "mute"]),
+                ("bad-utf8", ["delay-chunks=1", "mute"]),
+                ("empty", ["delay-chunks=1", "mute", "short=1"]),
+            )
+            for fault in faults
+        ),
+        ("close=1006; message=x", "message does nothing with close=1006"),
+        ("status=500; delay-chunks=1", "status and delay-chunks cannot both happen"),
+        ("redirect=/; delay-chunks=1", "redirect and delay-chunks cannot both happen"),
+        ("cut=1; abort=2", "cut and abort cannot both happen to one answer"),
+        ("only-comments; no-end-mark", "only-comments and no-end-mark cannot both happen"),
+        ("only-comments; sse=cr", "only-comments and sse cannot both happen"),
+        ("error-event=failed; unnamed; at=0", "unnamed cannot happen at 0"),
+        ("redirect=", 'redirect must be printable ASCII text that leads somewhere, not ""'),
+    ],
+)
+def test_a_fault_of_which_a_part_would_do_nothing_is_refused(fault: str, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        Fault.parse(fault)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *("status=204; retry-after=1", "status=205; delay-headers=1", "status=304; redirect=/"),
+        *("status=529; body=text; message=x", "status=519; message=x", "status=531; message=x"),
+        *("status=500; body=list; message=x", "status=500; body=huge; delay-chunks=1"),
+        *("status=500; message=long; delay-chunks=1", "status=500; body=html; mute"),
+        *("status=500; body=null; short=1", "error-event=failed; close=1006; message=x"),
+        *("close=1011; message=x", "only-comments; cut=9", "only-comments; delay-audio=1"),
+        *("error-event=failed; unnamed; at=1", "cut=9; no-end-mark"),
+    ],
+)
+def test_a_fault_of_which_each_part_may_do_something_is_not(fault: str) -> None:
+    assert Fault.parse(str(Fault.parse(fault))) == Fault.parse(fault)
 
 
 def test_a_fault_is_printed_as_it_is_asked_for() -> None:

@@ -162,6 +162,20 @@ def test_a_fault_that_waits_is_forgotten_by_reset(emulator: SpeechEmulator) -> N
             "fail_next(bad_base64=True, error_event='failed'): error_event and bad_base64 cannot "
             "both happen to one answer: leave one out",
         ),
+        (
+            {"status": 204, "body": "html"},
+            "fail_next(status=204, body='html'): body does nothing with status=204: leave one out",
+        ),
+        (
+            {"only_comments": True, "no_end_mark": True},
+            "fail_next(only_comments=True, no_end_mark=True): only_comments and no_end_mark cannot "
+            "both happen to one answer: leave one out",
+        ),
+        (
+            {"redirect": " "},
+            "fail_next(redirect=' '): redirect must be printable ASCII text that leads somewhere, "
+            'not " "',
+        ),
         *(
             (
                 {"times": times, "status": 500},
