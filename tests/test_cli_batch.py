@@ -653,3 +653,14 @@ def test_the_time_left_follows_the_speed_of_now() -> None:
     assert left == (1000 - 610) / 10
     assert speed.per_s() == 10.0
     assert speed.left_s(71.0, 1000, 1000) == 0.0
+
+
+def test_the_speed_of_now_is_known_where_lines_come_as_seldom() -> None:
+    """A line comes a hair later than the time over which the speed is measured."""
+    speed = Speed(0.0)
+    for number in range(1, 20):
+        speed.left_s(number * 5.0003, number * 250, 5000)
+        assert speed.per_s() == pytest.approx(50, rel=0.001)
+    # What comes sooner is measured from the newest that is old enough.
+    speed.left_s(19 * 5.0003 + 1, 19 * 250 + 350, 5100)
+    assert speed.per_s() == pytest.approx(600 / 6.0003)

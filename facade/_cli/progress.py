@@ -52,7 +52,11 @@ class Speed:
     def per_s(self) -> float:
         """Return how many a second have come to their end lately."""
         now, finished = self._seen[-1]
-        since, before = next(seen for seen in self._seen if seen[0] >= now - _NOW_S)
+        since, before = self._seen[0]
+        for seen in self._seen:
+            # Not the first within that time: where lines come as seldom, that is the last itself.
+            if seen[0] <= now - _NOW_S:
+                since, before = seen
         return (finished - before) / (now - since) if now > since else 0.0
 
     def left_s(self, now: float, finished: int, total: int) -> float:
