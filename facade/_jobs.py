@@ -15,12 +15,20 @@ from facade._rules.pricing import billed_characters, usd
 from facade._rules.request import SpeechRequest, check_names
 from facade.audio import SpeechAudio, SpeechFile, check_file_name, check_place, needs_header
 from facade.batch import BatchRequest, BatchResult
-from facade.errors import InvalidRequestError, SpeechError
+from facade.errors import (
+    APIConnectionError,
+    APIStatusError,
+    InvalidRequestError,
+    SpeechError,
+    UnknownVoiceError,
+)
 from facade.formats import AudioFormat
 from facade.voices import Voice, VoiceMix
 
 # A text may be long, and need not travel back.
 _WITH_WHO_ASKED = BatchRequest(text="")
+# With these the service says that it has not begun with a request: with others it may have.
+_REFUSALS = (*range(400, 500), 503)
 
 
 class Job(NamedTuple):
@@ -104,8 +112,12 @@ class BatchPlan:
         self._usd = Decimal(0)
         self._count = 0
 
-    def job(self, given: str | BatchRequest) -> Job | BatchResult:
+    def job(self, given: str | BatchRequest, given_back: Decimal) -> Job | BatchResult:
         """Return what to do for a request, or what comes of one that cannot be sent.
+
+        Args:
+            given: What the application asks for.
+            given_back: What all earlier jobs that have ended have left unspent, in dollars.
 
         Raises:
             InvalidRequestError: It is none.
@@ -123,7 +135,7 @@ class BatchPlan:
             job = self._checked(index, asked)
         except (SpeechError, OSError) as error:
             return BatchResult(request=asked, index=index, error=error)
-        self._spend(job)
+        self._spend(job, given_back)
         return job
 
     def _checked(self, index: int, asked: BatchRequest) -> Job:
@@ -151,7 +163,7 @@ class BatchPlan:
         needs_header(target, form)
         return check_place(path) if self._writes_here else target
 
-    def _spend(self, job: Job) -> None:
+    def _spend(self, job: Job, given_back: Decimal) -> None:
         if self._max_usd is None:
             return
         if job.usd is None:
@@ -159,11 +171,13 @@ class BatchPlan:
                 f"the price of {job.request.model!r} is not known, so max_usd={self._max_usd} "
                 "cannot be kept; leave it out"
             )
-        if self._usd + job.usd > self._max_usd:
+        spent = self._usd - given_back
+        if spent + job.usd > self._max_usd:
             raise SpeechError(
-                f"request {job.number} would cost more than max_usd={self._max_usd} allows: "
-                f"{self._usd} dollars are spent, and it costs {job.usd}; it was not sent, nor was "
-                "any after it"
+                f"request {job.number} would cost more than max_usd={self._max_usd} allows: it "
+                f"costs {job.usd} dollars, and {spent} are spent, or set aside for requests that "
+                "are under way or that failed and may be billed; it was not sent, nor was any "
+                "after it"
             )
         self._usd += job.usd
 
@@ -221,6 +235,21 @@ def seconds_of(audio: SpeechAudio | SpeechFile | None) -> float:
         return (audio and audio.duration_s) or 0.0
     except OSError:
         return 0.0
+
+
+def unspent(job: Job, result: BatchResult) -> Decimal:
+    """Return what a job that has ended gives back of the budget: all, if surely not billed.
+
+    That is known of a single attempt: what became of earlier ones, the result does not say.
+    """
+    error = result.error
+    # Any other `InvalidRequestError` may be about audio that came.
+    is_refused = isinstance(error, UnknownVoiceError) or (
+        isinstance(error, APIStatusError) and error.status_code in _REFUSALS
+    )
+    is_unsent = isinstance(error, APIConnectionError) and not error.request_sent
+    is_free = result.attempts == 1 and (is_refused or is_unsent)
+    return (is_free and job.usd) or Decimal(0)
 
 
 def submit_job(executor: Executor, settings: WorkerSettings, job: Job) -> "Future[Spoken]":

@@ -16,7 +16,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self, TypeAlias
 
-from facade._jobs import BatchPlan, Job, Spoken, result_of, seconds_of
+from facade._jobs import BatchPlan, Job, Spoken, result_of, seconds_of, unspent
 from facade._rules.pacing import AnyPace, Outcome
 from facade._rules.pricing import billed_characters
 from facade._rules.retry import RetryPolicy, back_off_s
@@ -50,6 +50,7 @@ _MAX_THROTTLED = 20
 _LONGEST_WAIT_S = 600.0
 # How long calls that were ended are waited for.
 _GOODBYE_S = 5.0
+_NOTHING = Decimal(0)
 
 
 class AsyncSpeechBatch:
@@ -102,6 +103,7 @@ class AsyncSpeechBatch:
         self._begun = self._running = self._taken = 0
         self._done = self._failed = self._characters = 0
         self._usd: Decimal | None = Decimal(0)
+        self._given_back = _NOTHING
         self._duration_s = 0.0
 
     # --- how far it is ---------------------------------------------------------------------------
@@ -226,7 +228,9 @@ class AsyncSpeechBatch:
             requests = iterate(self._requests)
             try:
                 async for asked in requests:
-                    job = self._plan.job(asked)
+                    with self._mutex:
+                        given_back = self._given_back
+                    job = self._plan.job(asked, given_back)
                     if not await self._has_room():
                         break
                     if isinstance(job, BatchResult):
@@ -293,7 +297,8 @@ class AsyncSpeechBatch:
         """Wait for a request that somebody else's worker speaks."""
         try:
             await wait_for(future)
-            self._finish(*result_of(job, future))
+            result, duration_s = result_of(job, future)
+            self._finish(result, duration_s, unspent(job, result))
         finally:
             self._end(future)
 
@@ -350,7 +355,7 @@ class AsyncSpeechBatch:
             # MP3 is read to its end for that, which neither the mutex nor the loop waits for.
             is_long = audio is not None and audio.format.container == "mp3"
             duration_s = await in_thread(seconds_of, audio) if is_long else seconds_of(audio)
-            self._finish(result, duration_s)
+            self._finish(result, duration_s, unspent(job, result))
         finally:
             self._end()
 
@@ -405,7 +410,9 @@ class AsyncSpeechBatch:
         chance = random.random()  # noqa: S311 - only spreads load
         return switched(back_off_s(attempt, chance) if decision is True else decision)
 
-    def _finish(self, result: BatchResult, duration_s: float = 0.0) -> None:
+    def _finish(
+        self, result: BatchResult, duration_s: float = 0.0, given_back: Decimal = _NOTHING
+    ) -> None:
         with self._mutex:
             self._results[result.index] = result
             if not self._in_order:
@@ -414,6 +421,7 @@ class AsyncSpeechBatch:
             self._done += result.audio is not None
             self._characters += result.characters
             self._duration_s += duration_s
+            self._given_back += given_back
             if self._usd is not None:
                 self._usd = None if result.usd is None else self._usd + result.usd
             self._news.notify()

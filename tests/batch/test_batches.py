@@ -13,6 +13,7 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio import to_thread
 
 from facade import (
     AsyncSpeechClient,
@@ -280,6 +281,83 @@ def test_a_budget_is_kept(batches: Batches) -> None:
             batch.next()
         assert batch.batch.usd == Decimal("0.012")
     assert len(server.requests) == 3
+
+
+class Halves:
+    """A source whose second half comes once what became of the first has been taken."""
+
+    def __init__(self, first: list[Any], second: list[Any]) -> None:
+        self._first, self._second = first, second
+        self.go_on = threading.Event()
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from self._first
+        assert self.go_on.wait(WAIT_S)
+        yield from self._second
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        for request in self._first:
+            yield request
+        assert await to_thread.run_sync(self.go_on.wait, WAIT_S)
+        for request in self._second:
+            yield request
+
+
+def test_what_was_refused_is_not_spent(batches: Batches) -> None:
+    texts = Halves(["Bad."] * 8, ["Good."] * 4)
+    options = {"max_usd": 0.000168}
+    with FaultServer(refuse("Bad", 400)) as server, batches(server.url, texts, **options) as batch:
+        assert {type(batch.next().error) for _ in range(8)} == {BadRequestError}
+        texts.go_on.set()
+        assert [batch.next().error for _ in range(4)] == [None] * 4
+        assert batch.next() is None
+        assert batch.batch.usd == Decimal("0.00008")
+
+
+ONCE = {"retry": RetryPolicy(attempts=1)}
+SONIC = {"model": "cartesia/sonic-2", "voice": "nobody"}
+NO_SUCH_VOICE = json.dumps(
+    {"data": [{"model": "cartesia/sonic-2", "voices": [{"id": "id-1", "name": "one"}]}]}
+).encode()
+
+
+@pytest.mark.parametrize(
+    ("step", "client", "options", "is_spent"),
+    [
+        pytest.param(answer(422), {}, {}, False, id="refused"),
+        pytest.param(answer(503), ONCE, {}, False, id="not begun"),
+        pytest.param(GOOD, ONCE | {"base_url": "http://127.0.0.1:9"}, {}, False, id="unsent"),
+        pytest.param(answer(200, NO_SUCH_VOICE), {}, SONIC, False, id="no such voice"),
+        pytest.param(answer(500), ONCE, {}, True, id="has failed"),
+        pytest.param(answer(503), {}, {}, True, id="of several attempts"),
+        pytest.param(answer(200), {}, {}, True, id="no audio"),
+        pytest.param(answer(200, b"fLaC" + bytes(99)), {}, {}, True, id="another format"),
+        pytest.param(Peer.close, {}, {}, True, id="lost"),
+    ],
+)
+def test_what_may_be_billed_stays_spent(
+    batches: Batches,
+    tmp_path: Path,
+    step: Any,
+    client: dict[str, Any],
+    options: dict[str, Any],
+    is_spent: bool,
+) -> None:
+    request = BatchRequest(text="One.", path=tmp_path / "one.wav")
+    requests = Halves([request], [request])
+    price = 65 if options else 4
+    options = {**options, "client": client, "max_usd": price * Decimal("0.000004")}
+    with FaultServer(step) as server, batches(server.url, requests, **options) as batch:
+        first = batch.next()
+        assert first.error is not None
+        requests.go_on.set()
+        if is_spent:
+            said = rf"costs {options['max_usd']} dollars, and \S+ are spent, or set"
+            with pytest.raises(SpeechError, match=said):
+                batch.next()
+        else:
+            assert type(batch.next().error) is type(first.error)
+        assert batch.next() is None
 
 
 def test_a_budget_needs_a_price(batches: Batches) -> None:

@@ -39,7 +39,7 @@ from facade._jobs import WorkerSettings, speak_elsewhere
 from facade._rules.pacing import Pace
 from facade.formats import AudioFormat, duration_s
 from tests.batch.conftest import Batches
-from tests.batch.test_batches import refuse_to_begin
+from tests.batch.test_batches import Halves, refuse_to_begin
 from tests.conftest import KEY
 from tests.faults.server import SPEECH, FaultServer, Peer, answer
 
@@ -364,6 +364,16 @@ def test_a_turn_that_another_process_took_is_waited_for_again(
         assert batch.batch.rate == pace.rate
     assert result.error is None
     assert pace.refusals == -1
+
+
+def test_what_a_worker_was_refused_is_not_spent(batches: Batches) -> None:
+    texts = Halves(["Bad."] * 8, ["Good."] * 4)
+    options = {"executor": Inline(), "max_usd": 0.000168}
+    with FaultServer(refuse_bad) as server, batches(server.url, texts, **options) as batch:
+        assert {type(batch.next().error) for _ in range(8)} == {BadRequestError}
+        texts.go_on.set()
+        assert [batch.next().error for _ in range(4)] == [None] * 4
+        assert batch.next() is None
 
 
 def test_a_worker_that_dies_is_one_result_for_each(batches: Batches) -> None:
