@@ -263,12 +263,22 @@ def test_a_price_beyond_the_limit_is_not_begun(together_environment: SpeechEmula
     assert status == 1
     assert "some/model: 3 characters, price unknown" in error
     assert error.endswith("so --max-usd cannot be kept; leave it out\n")
-    for arguments in (("--max-usd", "nan"), ("--at-once", "0")):
-        status, _, error = batch(rows, *arguments)
-        assert status == 1
-        assert error.splitlines()[-1].startswith(f"error: {arguments[0]}: ")
     assert together_environment.requests == []
     assert batch(rows, "--max-usd", "0.001")[0] == 0
+
+
+@pytest.mark.parametrize("dry_run", [("--dry-run",), ()])
+@pytest.mark.parametrize(
+    ("limit", "value"),
+    [("--max-usd", "nan"), ("--max-usd", "-1"), ("--at-once", "0"), ("--per-minute", "0")],
+)
+def test_a_limit_that_cannot_be_is_told(
+    limit: str, value: str, dry_run: tuple[str, ...], service: FaultServer
+) -> None:
+    status, told, error = batch(write("rows.csv", *ROWS), limit, value, *dry_run)
+    assert (status, told) == (1, "")
+    assert error.startswith(f"error: {limit}: must be ")
+    assert service.requests == []
 
 
 def test_a_price_that_is_not_known_is_called_so(service: FaultServer) -> None:

@@ -38,6 +38,7 @@ from facade._cli.shared import (
     new_client,
     one_line_errors,
     pair,
+    silent_client,
 )
 
 _FORMAT_OF_INPUT: dict[str, InputFormat] = {
@@ -126,8 +127,10 @@ def batch(
             file = stack.enter_context(_opened(rows))
             is_local = local or is_local_service()
             plan = stack.enter_context(new_plan(folder, is_local=is_local))
-            client = None
-            if not dry_run:
+            if dry_run:
+                # Nothing is sent with it, wherever it leads.
+                client = stack.enter_context(silent_client(local=True))
+            else:
                 stack.enter_context(folder.locked())
                 client = stack.enter_context(new_client(local=local))
                 if cut := folder.mend():
@@ -136,6 +139,13 @@ def batch(
                         "cut off",
                         err=True,
                     )
+            limits: dict[str, Any] = {
+                "at_once": at_once,
+                "per_minute": per_minute,
+                "max_usd": max_usd,
+            }
+            # Also where nothing is to be asked for, limits that cannot be are refused.
+            client.synthesize_many((), **limits)
             name = STANDARD_INPUT if rows == "-" else rows
             read = read_rows(
                 _lines(decode(_pieces(file), name)), form, is_guess=input_format is None
@@ -155,13 +165,13 @@ def batch(
                 fail(f"{plan.bad:,} of {plan.rows:,} rows cannot be{more}; nothing was sent")
             if not plan.rows:
                 fail(f"{name} has no rows")
-            typer.echo(_what_to_do(plan), err=client is not None)
+            typer.echo(_what_to_do(plan), err=not dry_run)
             _check_price(plan, max_usd)
-            if client is None:
+            if dry_run:
                 return
             run = BatchRun(plan, folder, client)
             try:
-                run.go(at_once=at_once, per_minute=per_minute, max_usd=max_usd)
+                run.go(**limits)
             finally:
                 typer.echo(run.summary())
                 if run.missing:
@@ -242,7 +252,6 @@ def _check_price(plan: Plan, max_usd: float | None) -> None:
         return
     if plan.usd is None:
         fail("the price is not known, so --max-usd cannot be kept; leave it out")
-    # Whether it is an amount at all, the engine says.
     if float(plan.usd) > max_usd:
         fail(f"this costs {dollars(plan.usd)}, more than --max-usd {max_usd}; nothing was sent")
 
