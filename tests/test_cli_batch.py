@@ -148,7 +148,7 @@ def test_a_dry_run_says_what_there_is_to_do(together_environment: SpeechEmulator
     rows = write("rows.csv", *ROWS[:2])
     status, told, progress = batch(rows, "--dry-run")
     assert (status, progress) == (0, "")
-    assert told.startswith("1 rows: 1 to ask for, 12 characters, $0.0000\n")
+    assert told.startswith("1 rows: 1 to ask for, 12 characters, $0.00005\n")
     assert not OUT.exists()
     assert batch(rows)[0] == 0
     together_environment.reset()
@@ -256,7 +256,7 @@ def test_a_price_beyond_the_limit_is_not_begun(together_environment: SpeechEmula
     status, told, error = batch(rows, "--max-usd", "0.0001")
     assert (status, told) == (1, "")
     assert error.endswith(
-        "error: this costs $0.0001, more than --max-usd 0.0001; nothing was sent\n"
+        "error: this costs $0.00012, more than --max-usd 0.0001; nothing was sent\n"
     )
     unknown = write("others.csv", "text,model,voice", "Hi.,some/model,tiger")
     status, _, error = batch(unknown, "--max-usd", "1")
@@ -636,7 +636,7 @@ def test_a_line_says_how_far_it_is() -> None:
     assert line(Numbers(), 10_000, 19.96, inf).endswith(dollars(Decimal("0.12345")))
 
 
-def test_prices_and_times_are_short() -> None:
+def test_prices_are_short() -> None:
     assert [dollars(Decimal(usd)) for usd in ("0", "0.0016", "9.99", "1234.5")] == [
         "$0.00",
         "$0.0016",
@@ -644,6 +644,26 @@ def test_prices_and_times_are_short() -> None:
         "$1,234.50",
     ]
     assert dollars(None) == "price unknown"
+
+
+@pytest.mark.parametrize(
+    ("usd", "limit", "said"),
+    [
+        ("0.000004", "0", "$0.000004"),
+        ("0.00005", "0", "$0.00005"),
+        ("0.000104", "0.0001", "$0.000104"),
+        ("0.00014", "0.00012", "$0.00014"),
+        ("0.2", "0.1", "$0.2000"),
+        ("10.004", "10", "$10.004"),
+        ("10.004", "9.99", "$10.00"),
+        ("1", "2", "$1.0000"),
+    ],
+)
+def test_what_is_more_is_seen_to_be(usd: str, limit: str, said: str) -> None:
+    assert dollars(Decimal(usd), limit=Decimal(limit)) == said
+
+
+def test_times_are_short() -> None:
     assert [clock(seconds) for seconds in (0, 59.5, 61, 3600)] == [
         "0:00",
         "1:00",

@@ -6,6 +6,7 @@ Running it again goes on where it ended, however that was: what is there is not 
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from decimal import Decimal
 from io import BufferedReader
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -252,8 +253,11 @@ def _check_price(plan: Plan, max_usd: float | None) -> None:
         return
     if plan.usd is None:
         fail("the price is not known, so --max-usd cannot be kept; leave it out")
-    if float(plan.usd) > max_usd:
-        fail(f"this costs {dollars(plan.usd)}, more than --max-usd {max_usd}; nothing was sent")
+    # As the engine reads it, and not all that a float holds.
+    limit = Decimal(str(max_usd))
+    if plan.usd > limit:
+        price = dollars(plan.usd, limit=limit)
+        fail(f"this costs {price}, more than --max-usd {limit:f}; nothing was sent")
 
 
 def _how_to_go_on(run: BatchRun, name: str) -> str:

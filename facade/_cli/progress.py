@@ -88,11 +88,17 @@ def line(batch: Numbers, total: int, per_s: float, left_s: float) -> str:
     return ", ".join(parts)
 
 
-def dollars(usd: Decimal | None) -> str:
-    """Write a price: in cents, or as exactly as needs be where it is less than ten dollars."""
+def dollars(usd: Decimal | None, *, limit: Decimal = Decimal(0)) -> str:
+    """Write a price: in cents, or to the hundredth of a cent where it is less than ten dollars.
+
+    What is more than `limit` is written as exactly as it takes to see that.
+    """
     if usd is None:
         return "price unknown"
-    return f"${usd:,.2f}" if usd >= 10 or not usd else f"${usd:.4f}"
+    digits = 2 if usd >= 10 or not usd else 4
+    while usd > limit and round(usd, digits) <= limit:
+        digits += 1
+    return f"${usd:,.{digits}f}"
 
 
 def clock(seconds: float) -> str:
