@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 from facade._cli.output_names import format_for
 from facade._rules.catalogue import closest
 from facade._rules.options import DEFAULT_MODEL, SynthesizeOptions
-from facade._rules.request import SpeechRequest
+from facade._rules.request import SpeechRequest, check_model
 from facade.errors import InvalidRequestError, InvalidVoiceMixError
 from facade.voices import VoiceMix
 
@@ -97,7 +97,8 @@ def request_of(
         InvalidRequestError: It cannot be asked for.
     """
     given = {**options, **row.options}
-    model = given.get("model", DEFAULT_MODEL)
+    # First: what voice it needs, and who has some, cannot be said of what is no model.
+    model = check_model(given.get("model", DEFAULT_MODEL))
     if row.path is not None and "response_format" not in row.options:
         # What else a model may be said to be, the request tells.
         named = format_for(row.path, str(model))

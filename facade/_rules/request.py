@@ -98,15 +98,12 @@ class SpeechRequest(NamedTuple):
         """
         _check_text(text)
         check_names(options, is_stream=is_stream)
-        model = options.get("model", DEFAULT_MODEL)
+        model = check_model(options.get("model", DEFAULT_MODEL))
         given: dict[str, Any] = {
             name: value for name, value in options.items() if value is not None and name != "model"
         }
         if is_stream:
             given["response_format"] = "raw"
-        if not isinstance(model, str) or not model.strip():
-            raise InvalidRequestError(f"must be the name of a model, not {model!r}", param="model")
-        check_characters("model", model)
         known = models().get(model)
         extra_body = _extra_body(given.pop("extra_body", None))
         if "pronunciation_dict" in given:
@@ -252,6 +249,18 @@ def _check_text(text: object) -> None:
     if not text.strip():
         raise InvalidRequestError("has nothing in it to speak", param="text")
     check_characters("text", text)
+
+
+def check_model(model: object) -> str:
+    """Return the name of a model.
+
+    Raises:
+        InvalidRequestError: It is none.
+    """
+    if not isinstance(model, str) or not model.strip():
+        raise InvalidRequestError(f"must be the name of a model, not {model!r}", param="model")
+    check_characters("model", model)
+    return model
 
 
 def check_characters(param: str, text: str) -> None:

@@ -222,6 +222,13 @@ def test_the_voice_of_the_batch_is_for_its_model_alone() -> None:
         request(Row(1, "Hi."), model="some/model")
 
 
+@pytest.mark.parametrize("model", [5, True, " ", ["some/model"], "some\0model"])
+def test_what_is_no_model_needs_no_voice(model: Any) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        request(Row(1, "Hi.", options={"model": model}))
+    assert caught.value.param == "model"
+
+
 @pytest.mark.parametrize(
     "row", [Row(1, " "), Row(1, "Hi.", voice="nobody"), Row(1, "Hi.", options={"bit_rate": 1})]
 )
