@@ -173,7 +173,7 @@ class AsyncSpeechBatch:
 
     async def __anext__(self) -> BatchResult:
         if self._place is None:
-            raise SpeechError("a batch is used in a `with` (`async with`) block")
+            raise SpeechError("this batch has not begun: use it in an `async with` block")
         with self._mutex:
             while (result := self._take()) is None:
                 if self._is_closed or (self._has_all and not self._running):

@@ -174,7 +174,7 @@ class SpeechBatch:
 
     def __next__(self) -> BatchResult:
         if self._place is None:
-            raise SpeechError("a batch is used in a `with` (`with`) block")
+            raise SpeechError("this batch has not begun: use it in a `with` block")
         with self._mutex:
             while (result := self._take()) is None:
                 if self._is_closed or (self._has_all and not self._running):
