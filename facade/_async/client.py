@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, Self, TypeVar, Unpack
-from weakref import WeakSet
+from weakref import ref
 
 from facade._async.batch import MAX_OPEN, AsyncSpeechBatch
 from facade._async.narration import AsyncNarration, Take
@@ -164,7 +164,8 @@ class AsyncSpeechClient:
             del base_url, headers, httpx_args
         # Where the connections belong: to one process, or to one event loop.
         self._place = first_place()
-        self._sessions: WeakSet[AsyncRealtimeSession] = WeakSet()
+        # What ends with the client. A `WeakSet` does not take that threads add to it meanwhile.
+        self._begun: set[ref[AsyncRealtimeSession | AsyncSpeechBatch]] = set()
         self._live_voices: dict[str, tuple[float, list[Voice]]] = {}
         self._build(self._config)
 
@@ -333,7 +334,8 @@ class AsyncSpeechClient:
         Returns:
             The batch, an iterator of `BatchResult`. One that fails is one result; none of them ends
             the others. What the source of the requests raises is raised behind the last result,
-            and so is a `SpeechError` where `max_usd` is used up.
+            and so is a `SpeechError` where `max_usd` is used up, or the client was closed before
+            all had begun.
 
         Raises:
             InvalidRequestError: An argument is wrong, or the client was built with something that
@@ -366,7 +368,7 @@ class AsyncSpeechClient:
             )
             submit = partial(submit_job, executor, settings)
         model = options.get("model", DEFAULT_MODEL)
-        return AsyncSpeechBatch(
+        batch = AsyncSpeechBatch(
             requests,
             plan,
             self._pace(model, at_once, per_minute if waits() else FASTEST * 60),
@@ -376,6 +378,8 @@ class AsyncSpeechClient:
             in_order=in_order,
             submit=submit,
         )
+        self._begun.add(ref(batch, self._begun.discard))
+        return batch
 
     @takes(NarrationOptions)
     def narrate(
@@ -442,7 +446,7 @@ class AsyncSpeechClient:
         def begin(
             requests: Iterator[BatchRequest], jobs: BatchPlan, take: Take
         ) -> AsyncSpeechBatch:
-            return AsyncSpeechBatch(
+            batch = AsyncSpeechBatch(
                 requests,
                 jobs,
                 self._pace(plan.model, at_once, per_minute if waits() else FASTEST * 60),
@@ -451,6 +455,8 @@ class AsyncSpeechClient:
                 partial(self._narrate, take),
                 in_order=False,
             )
+            self._begun.add(ref(batch, self._begun.discard))
+            return batch
 
         return AsyncNarration(plan, begin, pauses=pauses, max_usd=checked_budget(max_usd))
 
@@ -486,7 +492,7 @@ class AsyncSpeechClient:
         session = AsyncRealtimeSession(
             self._config, settings, self._with_exchange, self._check_voice
         )
-        self._sessions.add(session)
+        self._begun.add(ref(session, self._begun.discard))
         return session
 
     async def list_voices(self, model: str | None = None) -> list[Voice]:
@@ -514,11 +520,14 @@ class AsyncSpeechClient:
         return await self._repeat(call, partial(self._list, call, model))
 
     async def aclose(self) -> None:
-        """Close all connections. A closed client cannot be used again."""
+        """Close all connections, which ends its sessions and batches too.
+
+        A closed client cannot be used again.
+        """
         self._is_closed = True
         if self._place in (None, place()):
-            for session in tuple(self._sessions):
-                session.shut()
+            for begun in filter(None, [reference() for reference in tuple(self._begun)]):
+                begun.shut()
             await self._close_lost()
             await self._service.aclose()
         else:

@@ -63,8 +63,9 @@ class SpeechBatch:
     Behind the last result, iterating raises what ended the batch before its source was at its end,
     once: what the source raised; a `SpeechError` where `max_usd` is used up, or must be kept and a
     price is not known; an `InvalidRequestError` where the source gave what is neither a string nor
-    a `BatchRequest`; a `RuntimeError` where the system gives no more threads. It raises a
-    `SpeechError` outside of the block, and so does entering a batch a second time.
+    a `BatchRequest`; a `RuntimeError` where the system gives no more threads; a `SpeechError` where
+    the client was closed. It raises a `SpeechError` outside of the block, and so does entering a
+    batch a second time.
     """
 
     def __init__(
@@ -95,6 +96,8 @@ class SpeechBatch:
         self._background = Background()
         self._place: object = None
         self._is_closed = False
+        # Nothing more is to begin.
+        self._is_shut = False
         self._has_all = False
         self._failure: BaseException | None = None
         self._results: dict[int, BatchResult] = {}
@@ -193,7 +196,7 @@ class SpeechBatch:
         goes on, and is not waited for.
         """
         with self._mutex:
-            self._is_closed = True
+            self._is_closed = self._is_shut = True
             for call in self._calls:
                 call.abort()
             self._cancel_futures()
@@ -206,6 +209,22 @@ class SpeechBatch:
                 while self._running > len(self._futures) and time.monotonic() < until:
                     self._over.wait(until)
             self._background.close()
+
+    def shut(self) -> None:
+        """Begin nothing more; what is under way ends by itself. The client's end does this."""
+        # A forked child's client has its parent's batches, whose mutex a thread there may hold.
+        if self._place not in (None, place()):
+            return
+        with self._mutex:
+            # Else it has ended, or nobody wants more of it.
+            if not (self._has_all or self._is_shut):
+                self._failure = SpeechError(
+                    "the client was closed before all requests of this batch had begun; the others "
+                    "were not sent"
+                )
+            self._is_shut = self._has_all = True
+            for signal in (self._news, self._room, self._turn):
+                signal.notify()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._done} done, {self._failed} failed>"
@@ -306,15 +325,15 @@ class SpeechBatch:
     def _has_room(self) -> bool:
         """Wait until the result of one more can be kept; return whether it is still wanted."""
         with self._mutex:
-            while self._begun - self._taken >= MAX_OPEN and not self._is_closed:
+            while self._begun - self._taken >= MAX_OPEN and not self._is_shut:
                 self._room.wait()
             self._begun += 1
-            return not self._is_closed
+            return not self._is_shut
 
     def _next_turn(self, not_before: float = -math.inf) -> int | None:
         """Wait until a call may begin; return `None` where none is wanted any more."""
         with self._mutex:
-            while not self._is_closed:
+            while not self._is_shut:
                 now = time.monotonic()
                 at = max(self._pace.next_at(now), not_before)
                 if at > now:

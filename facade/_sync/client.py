@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, Self, TypeVar, Unpack
-from weakref import WeakSet
+from weakref import ref
 
 from facade._book.plan import NarrationPlan, new_book
 from facade._book.reading import BookFormat
@@ -165,7 +165,8 @@ class SpeechClient:
             del base_url, headers, httpx_args
         # Where the connections belong: to one process, or to one event loop.
         self._place = first_place()
-        self._sessions: WeakSet[RealtimeSession] = WeakSet()
+        # What ends with the client. A `WeakSet` does not take that threads add to it meanwhile.
+        self._begun: set[ref[RealtimeSession | SpeechBatch]] = set()
         self._live_voices: dict[str, tuple[float, list[Voice]]] = {}
         self._build(self._config)
 
@@ -334,7 +335,8 @@ class SpeechClient:
         Returns:
             The batch, an iterator of `BatchResult`. One that fails is one result; none of them ends
             the others. What the source of the requests raises is raised behind the last result,
-            and so is a `SpeechError` where `max_usd` is used up.
+            and so is a `SpeechError` where `max_usd` is used up, or the client was closed before
+            all had begun.
 
         Raises:
             InvalidRequestError: An argument is wrong, or the client was built with something that
@@ -367,7 +369,7 @@ class SpeechClient:
             )
             submit = partial(submit_job, executor, settings)
         model = options.get("model", DEFAULT_MODEL)
-        return SpeechBatch(
+        batch = SpeechBatch(
             requests,
             plan,
             self._pace(model, at_once, per_minute if waits() else FASTEST * 60),
@@ -377,6 +379,8 @@ class SpeechClient:
             in_order=in_order,
             submit=submit,
         )
+        self._begun.add(ref(batch, self._begun.discard))
+        return batch
 
     @takes(NarrationOptions)
     def narrate(
@@ -441,7 +445,7 @@ class SpeechClient:
         )
 
         def begin(requests: Iterator[BatchRequest], jobs: BatchPlan, take: Take) -> SpeechBatch:
-            return SpeechBatch(
+            batch = SpeechBatch(
                 requests,
                 jobs,
                 self._pace(plan.model, at_once, per_minute if waits() else FASTEST * 60),
@@ -450,6 +454,8 @@ class SpeechClient:
                 partial(self._narrate, take),
                 in_order=False,
             )
+            self._begun.add(ref(batch, self._begun.discard))
+            return batch
 
         return Narration(plan, begin, pauses=pauses, max_usd=checked_budget(max_usd))
 
@@ -483,7 +489,7 @@ class SpeechClient:
             options, voice=voice, validate_voices=self._config.validate_voices
         )
         session = RealtimeSession(self._config, settings, self._with_exchange, self._check_voice)
-        self._sessions.add(session)
+        self._begun.add(ref(session, self._begun.discard))
         return session
 
     def list_voices(self, model: str | None = None) -> list[Voice]:
@@ -511,11 +517,14 @@ class SpeechClient:
         return self._repeat(call, partial(self._list, call, model))
 
     def close(self) -> None:
-        """Close all connections. A closed client cannot be used again."""
+        """Close all connections, which ends its sessions and batches too.
+
+        A closed client cannot be used again.
+        """
         self._is_closed = True
         if self._place in (None, place()):
-            for session in tuple(self._sessions):
-                session.shut()
+            for begun in filter(None, [reference() for reference in tuple(self._begun)]):
+                begun.shut()
             self._close_lost()
             self._service.close()
         else:

@@ -16,10 +16,12 @@ class Batch:
 
     Attributes:
         batch: The batch itself.
+        client: Its client.
     """
 
-    def __init__(self, batch: Any, call: Callable[..., Any]) -> None:
+    def __init__(self, batch: Any, client: Any, call: Callable[..., Any]) -> None:
         self.batch: SpeechBatch | AsyncSpeechBatch = batch
+        self.client: SpeechClient | AsyncSpeechClient = client
         self._call = call
 
     def next(self) -> BatchResult | None:
@@ -37,6 +39,11 @@ class Batch:
         """End it from within its block."""
         batch = self.batch
         self._call(batch.close if isinstance(batch, SpeechBatch) else batch.aclose)
+
+    def close_client(self) -> None:
+        """Close its client before its block is left."""
+        client = self.client
+        self._call(client.close if isinstance(client, SpeechClient) else client.aclose)
 
 
 Batches: TypeAlias = Callable[..., Any]
@@ -66,7 +73,7 @@ def batches(loop: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Batches]:
                     SpeechClient(KEY, **settings) as ours,
                     ours.synthesize_many(requests, **options) as batch,
                 ):
-                    yield Batch(batch, lambda act: act())
+                    yield Batch(batch, ours, lambda act: act())
                 return
             other = AsyncSpeechClient(KEY, **settings)
             with (
@@ -75,7 +82,7 @@ def batches(loop: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Batches]:
                     other.synthesize_many(requests, **options)
                 ) as begun,
             ):
-                yield Batch(begun, portal.call)
+                yield Batch(begun, other, portal.call)
 
         yield batches
 

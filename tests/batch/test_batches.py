@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import os
 import sys
 import threading
 import time
@@ -298,7 +299,7 @@ class Halves:
     async def __aiter__(self) -> AsyncIterator[Any]:
         for request in self._first:
             yield request
-        assert await to_thread.run_sync(self.go_on.wait, WAIT_S)
+        assert await to_thread.run_sync(self.go_on.wait, WAIT_S, abandon_on_cancel=True)
         for request in self._second:
             yield request
 
@@ -678,6 +679,147 @@ def test_a_batch_that_is_closed_has_no_more_results(loop: str) -> None:
         ):
             batch.close()
             assert all(result.error is not None for result in batch)
+
+
+CLOSED = "the client was closed before all requests of this batch had begun"
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_a_batch_ends_with_its_client(batches: Batches, in_order: bool) -> None:
+    """What is under way ends, and what waits for its turn is not sent."""
+    begun = threading.Event()
+
+    def step(peer: Peer) -> None:
+        begun.set()
+        peer.wait_for_close()
+
+    texts = ["One."] * 500
+    options = {"at_once": 1, "in_order": in_order}
+    with FaultServer(step) as server, batches(server.url, texts, **options) as batch:
+        assert begun.wait(WAIT_S)
+        until = time.monotonic() + WAIT_S
+        while batch.batch._begun < 2:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        batch.close_client()
+        result = batch.next()
+        assert result.index == 0
+        assert isinstance(result.error, SpeechError)
+        with pytest.raises(SpeechError, match=CLOSED):
+            batch.next()
+        assert batch.next() is None
+    assert len(server.requests) == 1
+
+
+def test_a_batch_that_waits_for_room_ends_with_its_client(batches: Batches) -> None:
+    with FaultServer(GOOD) as server, batches(server.url, ["One."] * 500) as batch:
+        until = time.monotonic() + WAIT_S
+        while batch.batch.done < MAX_OPEN:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        batch.close_client()
+        assert [batch.next().error for _ in range(MAX_OPEN)] == [None] * MAX_OPEN
+        with pytest.raises(SpeechError, match=CLOSED):
+            batch.next()
+        assert batch.next() is None
+
+
+def test_a_batch_whose_source_is_silent_ends_with_its_client(batches: Batches) -> None:
+    texts = Halves(["One."], ["Two."])
+    with FaultServer(GOOD) as server, batches(server.url, texts) as batch:
+        assert batch.next().error is None
+        batch.close_client()
+        # A client may be closed twice.
+        batch.close_client()
+        with pytest.raises(SpeechError, match=CLOSED):
+            batch.next()
+        assert batch.next() is None
+        texts.go_on.set()
+    assert len(server.requests) == 1
+
+
+def test_a_batch_of_which_all_has_begun_ends_by_itself(batches: Batches) -> None:
+    begun = threading.Event()
+
+    def step(peer: Peer) -> None:
+        begun.set()
+        peer.wait_for_close()
+
+    with FaultServer(step) as server, batches(server.url, ["One."]) as batch:
+        assert begun.wait(WAIT_S)
+        until = time.monotonic() + WAIT_S
+        while not batch.batch._has_all:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        batch.close_client()
+        assert isinstance(batch.next().error, SpeechError)
+        assert batch.next() is None
+
+
+def test_a_batch_that_was_closed_says_nothing_of_its_client(loop: str) -> None:
+    texts = Halves([], ["One."])
+    url = "http://127.0.0.1:9"
+
+    async def main() -> None:
+        async with (
+            AsyncSpeechClient(KEY, base_url=url) as client,
+            client.synthesize_many(texts, voice="af_heart") as batch,
+        ):
+            pass
+        assert [result async for result in batch] == []
+
+    if loop == "sync":
+        with (
+            SpeechClient(KEY, base_url=url) as client,
+            client.synthesize_many(texts, voice="af_heart") as batch,
+        ):
+            pass
+        assert list(batch) == []
+    else:
+        anyio.run(main, backend=loop)
+    texts.go_on.set()
+
+
+def test_a_batch_of_another_place_is_let_be(
+    batches: Batches, loop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a forked child closes the client that it has from its parent."""
+
+    async def shut() -> None:
+        batch.batch.shut()
+
+    texts = Halves(["One."], ["Two."])
+    with FaultServer(GOOD) as server, batches(server.url, texts) as batch:
+        assert batch.next().error is None
+        if loop == "sync":
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "getpid", lambda: -1)
+                batch.batch.shut()
+        else:
+            anyio.run(shut, backend=loop)
+        texts.go_on.set()
+        assert batch.next().error is None
+        assert batch.next() is None
+
+
+def test_a_batch_begins_nothing_after_its_client_has_ended(loop: str) -> None:
+    async def main(url: str) -> None:
+        client = AsyncSpeechClient(KEY, base_url=url)
+        batch = client.synthesize_many(["One."] * 99, voice="af_heart")
+        await client.aclose()
+        async with batch:
+            with pytest.raises(SpeechError, match=CLOSED):
+                await anext(batch)
+
+    with FaultServer(GOOD) as server:
+        if loop != "sync":
+            anyio.run(main, server.url, backend=loop)
+            return
+        client = SpeechClient(KEY, base_url=server.url)
+        batch = client.synthesize_many(["One."] * 99, voice="af_heart")
+        client.close()
+        with batch, pytest.raises(SpeechError, match=CLOSED):
+            next(batch)
 
 
 def test_a_batch_is_used_in_its_block(loop: str) -> None:

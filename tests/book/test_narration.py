@@ -30,6 +30,7 @@ from facade import (
     Paragraph,
     Pauses,
     RetryPolicy,
+    SpeechClient,
     SpeechError,
     UnknownVoiceError,
     VoiceMix,
@@ -836,6 +837,20 @@ def test_a_task_that_asyncio_cancels_holds_the_folder_until_its_thread_has_ended
             narration.discard(tmp_path / "work")
 
     asyncio.run(main())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_narration_ends_with_its_client(
+    together_emulator: SpeechEmulator, tmp_path: Path
+) -> None:
+    def close(_: NarrationProgress) -> None:
+        client.close()
+
+    chapters = [chapter(f"Chapter number {number}.") for number in range(200)]
+    with SpeechClient("any", base_url=together_emulator.url) as client:
+        narration = client.narrate(chapters, voice="af_heart", at_once=1)
+        with pytest.raises(SpeechError, match=r"^the client was closed before all requests"):
+            narration.save(tmp_path / "book.wav", on_progress=close)
     assert list(tmp_path.iterdir()) == []
 
 
