@@ -105,7 +105,7 @@ def _findings(options: argparse.Namespace) -> list[Finding]:
     if options.all:
         return compare(old, new, name_all(old, new))
     if options.operations is None:
-        return compare(old, new)
+        return compare(old, new, OPERATIONS)
     known = [operation for document in (old, new) for _, operation in every_operation(document)]
     for name in options.operations:
         if all(operation.get("operationId") != name for operation in known):

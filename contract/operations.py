@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from ruamel.yaml.comments import CommentedMap
 
 from contract.annotations import LISTED, Annotations, order, texts, wording
-from contract.compose import APPLIED, OPERATIONS, compose
+from contract.compose import APPLIED, compose
 from contract.document import (
     METHODS,
     ContractError,
@@ -37,9 +37,7 @@ if TYPE_CHECKING:
     from contract.report import Direction
 
 
-def compare(
-    old: CommentedMap, new: CommentedMap, operations: Collection[str] = OPERATIONS
-) -> list[Finding]:
+def compare(old: CommentedMap, new: CommentedMap, operations: Collection[str]) -> list[Finding]:
     """What changed for those who call the operations. Cuts both documents to them.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from contract import compose, generate, operations, vendor
+from contract import compose, diff, generate, vendor
 from tests.contract import frozen
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ def _unmeasured_programs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def freeze(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the tools in this process use the operations of the frozen contract."""
-    for module in (compose, operations, vendor):
-        monkeypatch.setattr(module, "OPERATIONS", frozen.OPERATIONS, raising=False)
+    for module in (compose, diff, vendor):
+        monkeypatch.setattr(module, "OPERATIONS", frozen.OPERATIONS)
     monkeypatch.setattr(compose, "BASE_URL", frozen.BASE_URL)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from contract.operations import compare
+from tests.contract import frozen
 
 if TYPE_CHECKING:
     from contract.report import Finding
@@ -67,4 +68,4 @@ def parsed(value: Any) -> Any:
 
 def findings(old: Json, new: Json) -> list[Finding]:
     """What the comparison of the two finds."""
-    return compare(parsed(old), parsed(new))
+    return compare(parsed(old), parsed(new), frozen.OPERATIONS)

@@ -13,6 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from contract.compose import ROOT
+from tests.contract import frozen
 from tests.contract.documents import WHERE, speech
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ OVERLAY = {
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A repository with the tools and a small contract of its own, composed and committed."""
-    shutil.copytree(ROOT / "contract", tmp_path / "contract")
+    frozen.copy_tools(tmp_path)
     shutil.copyfile(ROOT / "Makefile", tmp_path / "Makefile")
     (tmp_path / ".venv").symlink_to(sys.prefix)  # the environment that runs this test
     (tmp_path / ".gitignore").write_text(".venv\n__pycache__\n", encoding="utf-8")

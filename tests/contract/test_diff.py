@@ -16,6 +16,7 @@ from contract.diff import main
 from contract.document import ContractError
 from contract.report import Finding, Verdict, verdict
 from tests.contract.documents import WHERE, Json, findings, operation, speech
+from tests.contract.frozen import SPEC_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -2010,7 +2011,7 @@ def test_the_exit_status_is_the_command_s(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`python -m contract.diff` ends with what `main` returns."""
-    spec = str(ROOT / "openapi.yaml")
+    spec = str(SPEC_FILE)
     monkeypatch.setattr(sys, "argv", ["contract.diff", spec, spec, "--fail-on", "docs"])
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(str(ROOT / "contract" / "diff.py"), run_name="__main__")

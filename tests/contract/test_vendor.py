@@ -56,13 +56,7 @@ def test_our_contract():
 @pytest.fixture
 def repository(tree: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The tools, the frozen contract, a module that uses the client, and a test: committed."""
-    for path in (ROOT / "contract").glob("*.py"):
-        text = path.read_text(encoding="utf-8")
-        if path.name == "compose.py":
-            text = re.sub(
-                r"^(OPERATIONS) = .*$", rf"\1 = {frozen.OPERATIONS}", text, flags=re.MULTILINE
-            )
-        (tree / "contract" / path.name).write_text(text, encoding="utf-8")
+    frozen.copy_tools(tree)
     for name in ("Makefile", ".gitignore"):
         shutil.copyfile(ROOT / name, tree / name)
     for name, text in {"facade/wire.py": USER, vendor.TESTS[0]: CHECK}.items():
@@ -360,7 +354,6 @@ def test_what_our_code_uses_and_is_gone_is_told_before_any_test(
     """A function that has another name, with file and line, and no test is run."""
     monkeypatch.setattr(vendor, "OPERATIONS", ("createSpeech", "fetchVoices"))
     monkeypatch.setattr("contract.compose.OPERATIONS", ("createSpeech", "fetchVoices"))
-    monkeypatch.setattr("contract.operations.OPERATIONS", ("createSpeech", "fetchVoices"))
     spec = repository.parent / "new.yaml"
     spec.write_text(
         SPEC.replace("operationId: audio-speech", "operationId: createSpeech"), encoding="utf-8"
