@@ -261,7 +261,7 @@ class _Merge:
 
 
 _WORDS = frozenset({"description", "summary", "title"})
-_COMPOSED = frozenset({"$ref", "allOf", "anyOf", "not", "oneOf"})
+_COMPOSED = frozenset({"$ref", "allOf", "anyOf", "const", "not", "oneOf"})
 
 
 def _are_words(key: Any, old: Any, new: Any) -> bool:
@@ -269,11 +269,12 @@ def _are_words(key: Any, old: Any, new: Any) -> bool:
 
 
 def _are_two_kinds(old: CommentedMap, new: CommentedMap, at: Location) -> bool:
-    """Whether both say what a value is, and one of them by what it is composed from."""
-    if at[-1] in NAMING:  # their keys are names
-        return False
+    """Whether both say what a value is, and one of them by parts of it or by the one that it is."""
     mine, yours = set(old) - _WORDS, set(new) - _WORDS
-    return bool(mine and not yours <= mine and mine & _COMPOSED != yours & _COMPOSED)
+    if at[-1] in NAMING or mine & _COMPOSED == yours & _COMPOSED:  # names, or the same kind
+        return False
+    lists_more = "const" in mine and "enum" in yours and old.get("enum") != new["enum"]
+    return bool(mine) and (lists_more or not yours <= mine)
 
 
 def _same_parameter(target: CommentedSeq, item: Any) -> int | None:
