@@ -182,26 +182,33 @@ def _check_plain(node: Any, path: Path) -> None:
 
 
 def _apply(document: CommentedMap, action: Action) -> Effect:
-    matches = list(action.target.finditer(document))
+    matches = {match.parts: match for match in action.target.finditer(document)}
     if not matches:
         raise TargetMissingError(action)
     merge = _Merge()
     removed = []
-    for match in reversed(matches):  # so that what is removed moves nothing that is still to come
+    # From the end, so that what is removed moves nothing that is still to come.
+    for at in sorted(matches, key=_in_order, reverse=True):
+        match = matches[at]
         if not isinstance(match.obj, CommentedMap | CommentedSeq):
             raise ContractError(
-                f"{action.where}: selects {pointer(match.parts)}, neither a mapping nor a list;"
+                f"{action.where}: selects {pointer(at)}, neither a mapping nor a list;"
                 " select what holds it"
             )
         if not action.remove:
-            merge.into(match.obj, action.update, match.parts, action.where)
+            merge.into(match.obj, action.update, at, action.where)
         elif match.parent is None:
             raise ContractError(f"{action.where}: would remove the whole document")
         else:
             holder: Any = match.parent.obj
-            del holder[match.parts[-1]]
-            removed.append(match.parts)
+            del holder[at[-1]]
+            removed.append(at)
     return Effect(action, tuple(merge.added), tuple(merge.conflicts), tuple(removed))
+
+
+def _in_order(at: Location) -> list[tuple[int, str]]:
+    """By which places are sorted: what holds another comes first, and items as they stand."""
+    return [(part, "") if isinstance(part, int) else (-1, str(part)) for part in at]
 
 
 class _Merge:

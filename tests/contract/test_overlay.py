@@ -115,6 +115,28 @@ def test_remove_takes_out_what_the_target_selects(tmp_path: Path) -> None:
     assert effects[0].removed == (("items", 2), ("items", 0))
 
 
+@pytest.mark.parametrize(
+    ("target", "left"),
+    [
+        ("$.l[0,0]", [{"n": 2}, {"n": 3}]),
+        ("$.l[0,-3]", [{"n": 2}, {"n": 3}]),
+        ("$.l[1,0]", [{"n": 3}]),
+        ("$.l[::-1]", []),
+        ("$['l','l']", None),
+        ("$['l','a'][::-1]", []),
+        ("$..[?@.n]", []),
+    ],
+)
+def test_what_is_selected_twice_or_backwards_is_removed_once(
+    tmp_path: Path, target: str, left: list[dict[str, int]] | None
+) -> None:
+    """And nothing else in its place."""
+    document = spec(tmp_path)
+    document["l"] = load_yaml_text("l: [{n: 1}, {n: 2}, {n: 3}]\n", tmp_path)["l"]
+    apply(document, overlay(f'  - {{target: "{target}", remove: true}}\n', tmp_path))
+    assert document.get("l") == left
+
+
 def test_every_match_is_updated(tmp_path: Path) -> None:
     """A target may select more than one."""
     text, _ = applied(
