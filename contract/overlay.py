@@ -307,10 +307,10 @@ def _told(action: Action, conflicts: Sequence[Conflict]) -> Iterator[str]:
     within = dict.fromkeys(conflict.within for conflict in conflicts if conflict.within)
     if within:
         yield "    Where the documentation that the action names is, put above the action:"
-    for place in within:
-        yield f"      - target: {json.dumps(jsonpath(place))}"
-        yield "        description: Upstream says otherwise; the next action names its source."
-        yield "        remove: true"
+    for place in within:  # as far from the margin as the overlay's own actions
+        yield f"  - target: {json.dumps(jsonpath(place))}"
+        yield "    description: Upstream says otherwise; the next action names its source."
+        yield "    remove: true"
 
 
 def _short(value: Any) -> str:

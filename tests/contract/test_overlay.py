@@ -318,9 +318,9 @@ def test_a_conflict_is_told_with_both_sides_and_with_what_settles_it(tmp_path: P
         ' the overlay "b"',
         "    Where upstream is right, take out of the action what conflicts.",
         "    Where the documentation that the action names is, put above the action:",
-        "      - target: \"$['properties']['x']\"",
-        "        description: Upstream says otherwise; the next action names its source.",
-        "        remove: true",
+        "  - target: \"$['properties']['x']\"",
+        "    description: Upstream says otherwise; the next action names its source.",
+        "    remove: true",
         f"{where}:5: action 2 ($) conflicts at #/z: upstream says 1, the overlay 2",
         "    Where upstream is right, take out of the action what conflicts.",
     ]

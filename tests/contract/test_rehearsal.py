@@ -146,13 +146,13 @@ class Day:
         """Take the overlay's side, by the lines that are printed."""
         blocks = re.findall(
             r"overlay\.yaml:(\d+): action \d+ .* conflicts at .*\n"
-            r"(?:  \S.*\n)*    Where upstream.*\n    Where the documentation.*\n((?:      .*\n)+)",
+            r"(?:  \S.*\n)*    Where upstream.*\n    Where the documentation.*\n"
+            r"((?:  - target: .*\n    description: .*\n    remove: true\n)+)",
             said,
         )
         for line, block in reversed(blocks):
             lines = self._overlay.read_text(encoding="utf-8").splitlines(keepends=True)
-            added = re.sub(r"^    ", "", block, flags=re.MULTILINE)
-            lines.insert(int(line) - 1, added)
+            lines.insert(int(line) - 1, block)
             self._overlay.write_text("".join(lines), encoding="utf-8")
         return bool(blocks)
 

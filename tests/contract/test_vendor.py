@@ -334,13 +334,12 @@ def test_what_the_overlay_contradicts_stops_and_changes_nothing(
         "conflicts at #/components/schemas/AudioSpeechRequest/properties/segment/type" in said.err
     )
     assert 'upstream says "integer", the overlay "string"' in said.err
-    settled = said.err[said.err.index("      - target:") :]
+    settled = said.err[said.err.index("  - target:") :]
     assert read_tree(repository) == before
 
     overlay = repository / "contract" / "overlay.yaml"
     text = overlay.read_text(encoding="utf-8")
     place = text.index("  - target: $.components.schemas.AudioSpeechRequest.properties\n")
-    settled = settled.replace("\n    ", "\n").removeprefix("    ")
     overlay.write_text(text[:place] + settled + text[place:], encoding="utf-8")
     assert vendor.main([str(spec)], root=repository) == 0
     contract = (repository / "generated" / "contract.yaml").read_text(encoding="utf-8")
