@@ -50,16 +50,17 @@ vendor: $(VENV)/.dev ## take in a new contract, SPEC=file-or-URL, and rebuild al
 	@$(PY) -m contract.vendor "$$SPEC" $(if $(VERBOSE),--verbose)
 
 BASE ?= origin/main
+override export BASE := $(value BASE)
 FORMAT ?= text
 
 contract-diff: $(VENV)/.dev ## what changed in the contract since BASE; fails when CHANGELOG does not name what breaks
 	@contract=$$($(PY) -m contract.compose) && printf '%s\n' "$$contract" | \
-		$(PY) -m contract.diff '$(BASE):generated/contract.yaml' - \
+		$(PY) -m contract.diff "$${BASE}:generated/contract.yaml" - \
 		$(if $(GITHUB_STEP_SUMMARY),--summary '$(GITHUB_STEP_SUMMARY)') --format $(FORMAT) \
-		--file openapi.yaml --fail-on breaking --changelog '$(BASE)'
+		--file openapi.yaml --fail-on breaking --changelog "$$BASE"
 
 api-diff: $(VENV)/.dev ## what breaks in facade since BASE; fails when CHANGELOG does not name it
-	$(PY) -m contract.api_diff '$(BASE)'
+	$(PY) -m contract.api_diff "$$BASE"
 
 bench: $(VENV)/bench/.done ## what the client costs beside others; CHECK=1 fails on a missed bound, ONLY=name
 	$(VENV)/bench/bin/python -m benchmarks --only '$(ONLY)' $(if $(CHECK),--check)

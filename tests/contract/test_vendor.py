@@ -385,6 +385,19 @@ def test_a_call_without_a_document_is_told_how(
 
 
 @pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("contract-diff", "contract.diff: it's a $NAME:generated/contract.yaml: cannot be read"),
+        ("api-diff", "contract.api_diff: it's a $NAME: cannot be read"),
+    ],
+)
+def test_a_revision_is_taken_as_it_is(repository: Path, target: str, said: str) -> None:
+    """With signs that a shell or make would read."""
+    done = make(repository, target, "BASE=it's a $NAME")
+    assert done.stderr.splitlines()[0].startswith(f"{said} from git: fatal: ")
+
+
+@pytest.mark.parametrize(
     ("where", "place"),
     [
         ("POST /audio/speech servers", "config"),
