@@ -53,6 +53,7 @@ def fetch(url: str, *, limit: int = LIMIT, timeout_s: float = 60) -> bytes:
     """
     body = bytearray()
     try:
+        _check(httpx.URL(url), url)  # by the name that was given: a client makes another one of it
         with (
             httpx.Client(
                 follow_redirects=True, timeout=timeout_s, event_hooks={"request": [_https_only]}
@@ -98,5 +99,11 @@ _OPENAPI = re.compile(r"^[\"']?openapi[\"']?[ \t]*:", re.MULTILINE)
 
 
 def _https_only(request: httpx.Request) -> None:
-    if request.url.scheme != "https":
-        raise ContractError(f"{request.url}: only https is spoken")
+    _check(request.url, str(request.url))
+
+
+def _check(url: httpx.URL, name: str) -> None:
+    if url.scheme != "https":
+        raise ContractError(f"{name}: only https is spoken")
+    if not url.host:
+        raise ContractError(f"{name}: names no host")
