@@ -81,20 +81,40 @@ def published(content: bytes, name: str) -> bytes:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ContractError(f"{name}: not UTF-8: {error}") from error
-    if _OPENAPI.search(_FENCED.sub("", text)):
+    outside, blocks = _divided(text.split("\n"))
+    if _OPENAPI.search(outside):
         return content
-    blocks = [textwrap.dedent(match["block"]) for match in _FENCED.finditer(text)]
-    found = [block for block in blocks if _OPENAPI.search(block)]
+    found = [block for block in map(textwrap.dedent, blocks) if _OPENAPI.search(block)]
     if len(found) > 1:
         raise ContractError(f"{name}: {len(found)} fenced blocks hold an OpenAPI document, not one")
     return found[0].encode() if found else content
 
 
-_FENCED = re.compile(
-    r"^(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[^\n`]*\n"
-    r"(?P<block>.*?)^(?P=indent)(?P=fence)[ \t]*\r?$",
-    re.DOTALL | re.MULTILINE,
-)
+def _divided(lines: list[str]) -> tuple[str, list[str]]:
+    """What no fences are around, and each block that they are around.
+
+    Each line is looked at by itself: a page may have any number of fences that never close.
+    """
+    below: dict[str, int] = {}
+    ends: dict[int, int] = {}
+    for number in reversed(range(len(lines))):
+        fence = _FENCE.fullmatch(lines[number])
+        if fence:
+            if fence[1] in below:
+                ends[number] = below[fence[1]]
+            if not fence[2].strip(" \t\r"):
+                below[fence[1]] = number
+    outside, blocks, number = [], [], 0
+    while number < len(lines):
+        if number in ends:
+            blocks.append("".join(line + "\n" for line in lines[number + 1 : ends[number]]))
+        else:
+            outside.append(lines[number])
+        number = ends.get(number, number) + 1
+    return "\n".join(outside), blocks
+
+
+_FENCE = re.compile(r"([ \t]*+(?:`{3,}+|~{3,}+))([^`]*)")
 _OPENAPI = re.compile(r"^[\"']?openapi[\"']?[ \t]*:", re.MULTILINE)
 
 

@@ -521,6 +521,15 @@ def test_a_documentation_page_gives_the_document_in_it(before: str, after: str) 
     assert published((before + SPEC + after).encode(), "page").decode() == SPEC
 
 
+@pytest.mark.parametrize(
+    "unclosed", ["```yaml\n" * 300_000, "~" * 1_000_000 + "`\n"], ids=["many", "long"]
+)
+def test_fences_that_do_not_close_keep_nothing_from_being_found(unclosed: str) -> None:
+    """Nor hold it up: were each looked for to the end of the page, this would take hours."""
+    page = f"{unclosed}~~~\n{SPEC}~~~\n{unclosed}"
+    assert published(page.encode(), "page").decode() == SPEC
+
+
 def test_an_indented_block_loses_its_indentation() -> None:
     """As in a list or a component of a page."""
     indented = "".join(f"  {line}\n" if line else "\n" for line in SPEC.splitlines())
