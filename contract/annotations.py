@@ -57,7 +57,7 @@ class Annotations:
         for node in _parts(schema):
             keywords = node.keywords()
             for keyword in keywords.keys() - KEYWORDS - {"default", "discriminator"}:
-                _add(view.texts.setdefault(keyword, []), canonical(keywords[keyword]))
+                _add(view.texts.setdefault(str(keyword), []), canonical(keywords[keyword]))
             if "default" in keywords:
                 _add(view.defaults, canonical(keywords["default"]))
             if "discriminator" in keywords:

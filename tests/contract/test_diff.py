@@ -408,6 +408,15 @@ def test_words_are_compared_in_every_schema_below() -> None:
         assert (found.why, found.old, found.new) == ("`description` reads differently", "d", "e")
 
 
+@pytest.mark.parametrize("key", [5, 0.5, None, True])
+def test_a_keyword_that_is_no_text_is_documentation(key: Any) -> None:
+    """YAML takes any scalar for a key; here it is known by its text."""
+    (found,) = of_request({**STRING, "x": 1, key: 1}, {**STRING, "x": 1, key: 2})
+    assert (found.verdict, found.why) == (DOCS, f"`{key}` reads differently")
+    (found,) = of_request({**STRING, "x": 1}, {**STRING, "x": 1, key: 2})
+    assert (found.verdict, found.old, found.new) == (DOCS, None, 2)
+
+
 def test_listed_values_are_held_against_limits() -> None:
     """Those that do not fit are lost, and no other."""
     found = of_request({"enum": ["a", "abc"]}, {"type": "string", "maxLength": 2})
