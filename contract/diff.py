@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 
 from contract.changelog import CONTRACT, NAME, new_entries
 from contract.compose import OPERATIONS, ROOT
-from contract.document import ContractError, parse_openapi
-from contract.operations import compare, every_operation, name_all
+from contract.document import ContractError, every_operation, parse_openapi
+from contract.operations import compare, name_all
 from contract.report import FORMATS, Source, Verdict, render, verdict
 from contract.sources import read
 

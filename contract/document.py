@@ -133,6 +133,27 @@ def dump(document: CommentedMap) -> str:
     return stream.getvalue()
 
 
+def every_operation(document: CommentedMap) -> Iterator[tuple[Operation, CommentedMap]]:
+    """Each operation of a document, and where it stands.
+
+    Raises:
+        ContractError: something else stands where one should, or its path or its operationId is
+            no text.
+    """
+    for path in mapping(document, "paths"):
+        if not isinstance(path, str):
+            raise ContractError(f"not an OpenAPI document: the path {path!r:.60} is no text")
+        for method in mapping(document, "paths", path):
+            if method not in METHODS:
+                continue
+            operation = mapping(document, "paths", path, method)
+            name = operation.get("operationId", "")
+            if not isinstance(name, str):
+                at = pointer(("paths", path, method, "operationId"))
+                raise ContractError(f"not an OpenAPI document: {at} is {name!r:.60}, no text")
+            yield Operation(path, method), operation
+
+
 def find_operation(document: CommentedMap, operation_id: str) -> Operation:
     """Where the operation with this operationId stands.
 
@@ -141,10 +162,8 @@ def find_operation(document: CommentedMap, operation_id: str) -> Operation:
         ContractError: more than one has it.
     """
     found = [
-        Operation(path, method)
-        for path in mapping(document, "paths")
-        for method, operation in mapping(document, "paths", path).items()
-        if method in METHODS and mapping(document, "paths", path, method)
+        at
+        for at, operation in every_operation(document)
         if operation.get("operationId") == operation_id
     ]
     if not found:

@@ -25,6 +25,7 @@ from contract.document import (
     Location,
     Operation,
     OperationMissingError,
+    every_operation,
     find_operation,
     mapping,
 )
@@ -90,14 +91,6 @@ def name_all(old: CommentedMap, new: CommentedMap) -> list[str]:
                 operation["operationId"] = twin.get("operationId", f"{at.method.upper()} {at.path}")
     named = (operation["operationId"] for found in (olds, news) for operation in found.values())
     return list(dict.fromkeys(named))
-
-
-def every_operation(document: CommentedMap) -> Iterator[tuple[Operation, CommentedMap]]:
-    """Each operation of a document, and where it stands."""
-    for path in mapping(document, "paths"):
-        for method in mapping(document, "paths", path):
-            if method in METHODS:
-                yield Operation(path, method), mapping(document, "paths", path, method)
 
 
 class _Place(NamedTuple):

@@ -1976,6 +1976,7 @@ def test_documents_come_from_git_and_from_standard_input(
         ("openapi: 3.1.0\nopenapi: 3.1.0\npaths: {}\n", 'found duplicate key "openapi"'),
         ("openapi: 3.1.0\npaths: []\n", "#/paths is []"),
         (json.dumps(unsound(ref("None"))), "dangling reference"),
+        ("openapi: 3.1.0\npaths: {/a: {get: {operationId: [x]}}}\n", "['x'], no text"),
     ],
 )
 def test_a_broken_document_is_one_line_and_status_2(
@@ -1988,8 +1989,9 @@ def test_a_broken_document_is_one_line_and_status_2(
     """On either side, whatever --fail-on says; never a verdict."""
     path = tmp_path / "broken.yaml"
     path.write_text(text, encoding="utf-8")
-    for sides in ([str(path), files[1]], [files[0], str(path)]):
-        assert main([*sides, "--fail-on", "breaking"]) == 2
+    sides = [str(path), files[1]], [files[0], str(path)]
+    for arguments in (*sides, *([*each, "--all"] for each in sides)):
+        assert main([*arguments, "--fail-on", "breaking"]) == 2
         said = capsys.readouterr()
         assert reason in said.err
         assert len(said.err.splitlines()) == 1

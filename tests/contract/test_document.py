@@ -229,6 +229,10 @@ def test_an_operation_is_found_by_its_id(tmp_path: Path) -> None:
         ),
         ("{/a: null}", "not an OpenAPI document: #/paths/~1a is missing, not a mapping"),
         ("{/a: {get: text}}", "#/paths/~1a/get is 'text', not a mapping"),
+        ("{5: {get: {operationId: b}}}", "the path 5 is no text"),
+        ("{/a: {get: {operationId: [b]}}}", r"#/paths/~1a/get/operationId is \['b'\], no text"),
+        ("{/a: {get: {operationId: 5}}}", "operationId is 5, no text"),
+        ("{/a: {get: {operationId: }}}", "operationId is None, no text"),
     ],
 )
 def test_no_operation_or_two_are_refused(tmp_path: Path, paths: str, reason: str) -> None:
