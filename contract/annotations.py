@@ -14,7 +14,7 @@ from contract.report import Finding, Verdict
 from contract.shapes import KEYWORDS, Node, canonical, meaning
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from contract.document import Location
     from contract.shapes import Schema, Shapes, Side
@@ -62,8 +62,7 @@ class Annotations:
                 _add(view.defaults, canonical(keywords["default"]))
             if "discriminator" in keywords:
                 _add(view.discriminators, canonical(keywords["discriminator"]))
-            values = [*keywords.get("enum", ()), *_only(keywords, "const")]
-            for value in values:
+            for value in (*node.values("enum"), *node.values("const")):
                 _add(view.listed, canonical(value))
             if members := node.members("oneOf"):
                 view.unions.append(node)
@@ -217,10 +216,6 @@ def _members(node: Node) -> Iterator[Node]:
         yield from node.members(keyword)
     if "$ref" in node.raw:
         yield node.target()
-
-
-def _only(keywords: Mapping[str, Any], keyword: str) -> Iterable[Any]:
-    return (keywords[keyword],) if keyword in keywords else ()
 
 
 def _add(texts: list[str], text: str) -> None:

@@ -96,6 +96,15 @@ class Node:
             raise ContractError(f"{self.below(keyword)} is no list of schemas")
         return [self.child(keyword, index) for index in range(len(listed))]
 
+    def values(self, keyword: str) -> list[Any]:
+        """The values that `enum` or `const` allows, none where there is no such keyword."""
+        if keyword not in self.keywords():
+            return []
+        values = [self.raw[keyword]] if keyword == "const" else self.raw[keyword]
+        if not isinstance(values, list):
+            raise ContractError(f"{self.below(keyword)} is no list of values")
+        return values
+
     def named(self, keyword: str) -> dict[str, Node]:
         """The schemas by name in the mapping below a keyword, none where there is none."""
         if keyword not in self.keywords():
@@ -461,11 +470,8 @@ def _types(node: Node) -> dict[str, bool]:
 
 
 def _listed(node: Node, keyword: str) -> tuple[Shape, ...]:
-    values = [node.raw[keyword]] if keyword == "const" else node.raw[keyword]
-    if not isinstance(values, list):
-        raise ContractError(f"{node.below(keyword)} is no list of values")
     by_type: dict[str, set[str]] = {}
-    for value in values:
+    for value in node.values(keyword):
         by_type.setdefault(_type_of(plain(value)), set()).add(canonical(value))
     return tuple(
         Shape(name) if name == "null" else Shape(name, frozenset(texts))

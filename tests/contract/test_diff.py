@@ -1662,6 +1662,7 @@ UNSOUND: list[tuple[Json, str]] = [
     (unsound(ref("A"), A={"allOf": [STRING, ref("A")]}), "refers to nothing but itself"),
     (unsound({"type": "text"}), "schema/type: 'text' is no type"),
     (unsound({"enum": "a"}), "schema/enum is no list of values"),
+    (unsound({**STRING, "properties": {"a": {"enum": 5}}}), "a/enum is no list of values"),
     (unsound({"minimum": "a"}), "schema/minimum is 'a', not a number"),
     (unsound({"minLength": True}), "schema/minLength is True, not a number"),
     (unsound({"multipleOf": 0}), "schema/multipleOf is 0, not above 0"),
