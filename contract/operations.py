@@ -509,6 +509,9 @@ def _security(place: _Place) -> list[frozenset[str]]:
     """The ways to be let in, each as all that it takes: schemes and scopes."""
     schemes = _schemes(place.document.raw)
     ways = place.nearest("security") or [{}]
+    if not isinstance(ways, list) or not all(_is_way(way, schemes) for way in ways):
+        where = place.holder("security").below("security")
+        raise ContractError(f"{where} is no list of schemes, each with a list of scopes")
     return [
         frozenset(
             scheme + (f" scope {scope}" if scope else "")
@@ -518,6 +521,16 @@ def _security(place: _Place) -> list[frozenset[str]]:
         for way in ways
         for choice in itertools.product(*(_proofs(schemes[name]) for name in way))
     ]
+
+
+def _is_way(way: Any, schemes: Collection[str]) -> bool:
+    """Whether a way to be let in names schemes that there are, with their scopes if any."""
+    return isinstance(way, dict) and all(
+        name in schemes
+        and isinstance(scopes, list | None)
+        and all(isinstance(scope, str) for scope in scopes or ())
+        for name, scopes in way.items()
+    )
 
 
 def _proofs(scheme: Mapping[str, Any]) -> list[str]:

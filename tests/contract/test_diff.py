@@ -1539,6 +1539,11 @@ def test_a_scope_that_is_gone_breaks() -> None:
     assert (more.old, more.new) == (["read"], ["read", "write"])
 
 
+def test_a_scheme_without_a_list_of_scopes_has_none() -> None:
+    """As where the line ends behind its colon."""
+    assert findings(speech(), speech() | {"security": [{"bearer": None}]}) == []
+
+
 def test_odd_flows_are_compared_as_they_are() -> None:
     """Nobody checks other people's documents before they come here."""
     odd = oauth(implicit="x")
@@ -1673,6 +1678,10 @@ UNSOUND: list[tuple[Json, str]] = [
     (unsound({"$ref": 5}), "the `\\$ref` is no string"),
     (speech() | {"servers": [5]}, "the servers are no list of URLs"),
     (speech() | {"security": [{"other": []}]}, "security scheme 'other' is missing"),
+    *(
+        (speech() | {"security": [{"bearer": scopes}]}, "#/security is no list of schemes")
+        for scopes in (5, "read", {"read": 1}, [5])
+    ),
     (speech() | {"components": {"securitySchemes": {"bearer": 5}}}, "bearer is 5, not a mapping"),
     (with_parameters({"$ref": "#/components/parameters/P"}), "dangling"),
 ]
@@ -1683,12 +1692,17 @@ _circle["components"]["responses"] = {"R": {"$ref": "#/components/responses/R"}}
 operation(_circle)["responses"]["200"] = {"$ref": "#/components/responses/R"}
 _odd = with_parameters()
 operation(_odd)["parameters"] = {"name": "q"}
+_lax = [speech() for _ in range(3)]  # OpenAPI knows no security of a path, but it is read
+_lax[0]["paths"]["/audio/speech"]["security"] = 5
+_lax[1]["paths"]["/audio/speech"]["security"] = [5]
+_lax[2]["paths"]["/audio/speech"]["security"] = [{"other": []}]
 _body = speech()
 operation(_body)["requestBody"]["content"] = []
 UNSOUND += [
     (_twice, "more than once"),
     (_circle, "responses/R refers to nothing but itself"),
     (_odd, "parameters is no list"),
+    *((lax, "speech/security is no list of schemes") for lax in _lax),
     (_body, "content is \\[\\], not a mapping"),
 ]
 
