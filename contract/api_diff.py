@@ -57,8 +57,8 @@ def main(argv: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
 
 def _compare(base: str, root: Path) -> list[Breakage] | None:
     """What breaks since a revision; nothing at all where that one has no such package."""
-    listed = git("ls-tree", "--name-only", "--full-tree", base, cwd=root).decode().splitlines()
-    if PACKAGE not in listed:
+    listed = git("ls-tree", "--name-only", "--full-tree", base, cwd=root).splitlines()
+    if PACKAGE.encode() not in listed:
         return None
     prefix = f"--prefix={PACKAGE}/"
     archive = git("archive", "--format=tar", prefix, f"{base}:{PACKAGE}", cwd=root)

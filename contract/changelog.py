@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from contract.document import ContractError, read_file
 from contract.sources import git
 
 if TYPE_CHECKING:
@@ -32,16 +33,23 @@ def new_entries(base: str, root: Path) -> list[Entry]:
     """The entries with lines that a revision does not have yet, those lines alone.
 
     Raises:
-        ContractError: git does not know the revision.
+        ContractError: git does not know the revision, or either changelog is no text.
     """
-    listed = git("ls-tree", "--name-only", "--full-tree", base, cwd=root).decode().splitlines()
-    old = git("cat-file", "blob", f"{base}:{NAME}", cwd=root).decode() if NAME in listed else ""
-    path = root / NAME
-    new = path.read_text(encoding="utf-8") if path.exists() else ""
-    return [Entry(text) for text in _entries(old.splitlines(), new.splitlines())]
+    listed = git("ls-tree", "--name-only", "--full-tree", base, cwd=root).splitlines()
+    name, path = f"{base}:{NAME}", root / NAME
+    old = _lines(git("cat-file", "blob", name, cwd=root), name) if NAME.encode() in listed else []
+    new = _lines(read_file(path), str(path)) if path.exists() else []
+    return [Entry(text) for text in _entries(old, new)]
 
 
 _CODE = re.compile(r"`([^`]+)`")
+
+
+def _lines(content: bytes, name: str) -> list[str]:
+    try:
+        return content.decode().splitlines()
+    except UnicodeDecodeError as error:
+        raise ContractError(f"{name}: not UTF-8: {error}") from error
 
 
 def _entries(old: list[str], new: list[str]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import runpy
 import shutil
 import subprocess
@@ -201,6 +202,27 @@ def test_a_base_without_the_package_has_nothing_to_break(
     write(tmp_path, _client=CLIENT.replace("def speak(self, text", "def say(self, text"))
     (tmp_path / "CHANGELOG.md").write_text("`Client.speak` is `say`", encoding="utf-8")
     assert run(tmp_path, capsys)[0] == 0
+
+
+def test_a_name_that_is_no_text_is_no_package(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Git gives names as they are where it is told to."""
+    subprocess.run(["git", "config", "core.quotePath", "false"], cwd=repository, check=True)
+    (repository / os.fsdecode(b"\xff")).touch()
+    commit(repository)
+    assert run(repository, capsys) == (0, "nothing breaks\n")
+
+
+def test_a_changelog_that_is_no_text_is_told(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With status 2."""
+    (repository / "CHANGELOG.md").write_bytes(b"\xff")
+    status, said = run(repository, capsys)
+    assert status == 2
+    assert said.startswith(f"contract.api_diff: {repository}/CHANGELOG.md: not UTF-8: ")
+    assert len(said.splitlines()) == 1
 
 
 def test_a_base_that_is_not_there_is_told(

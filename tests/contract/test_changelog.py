@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -26,16 +27,21 @@ What changes.
 """
 
 
+def git(root: Path, *arguments: str) -> None:
+    subprocess.run(["git", *arguments], cwd=root, check=True)
+
+
+def commit(root: Path) -> None:
+    git(root, "add", ".")
+    git(root, "-c", "user.name=N", "-c", "user.email=e@example", "commit", "--quiet", "-m", "m")
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A repository whose changelog is committed."""
     (tmp_path / "CHANGELOG.md").write_text(OLD, encoding="utf-8")
-    for command in (
-        ["git", "init", "--quiet"],
-        ["git", "add", "."],
-        ["git", "-c", "user.name=N", "-c", "user.email=e@example", "commit", "--quiet", "-m", "m"],
-    ):
-        subprocess.run(command, cwd=tmp_path, check=True)
+    git(tmp_path, "init", "--quiet")
+    commit(tmp_path)
     return tmp_path
 
 
@@ -64,16 +70,35 @@ def test_without_a_changelog_there_is_no_entry(root: Path) -> None:
     """On either side; a revision that is not there is an error."""
     (root / "CHANGELOG.md").unlink()
     assert new_entries("HEAD", root) == []
-    subprocess.run(["git", "rm", "--quiet", "CHANGELOG.md"], cwd=root, check=True)
+    git(root, "rm", "--quiet", "CHANGELOG.md")
     (root / "README.md").touch()
-    for command in (
-        ["git", "add", "."],
-        ["git", "-c", "user.name=N", "-c", "user.email=e@example", "commit", "--quiet", "-m", "m"],
-    ):
-        subprocess.run(command, cwd=root, check=True)
+    commit(root)
     assert gained(root, "- one\n") == ["- one"]
     with pytest.raises(ContractError, match="none: cannot be read from git"):
         new_entries("none", root)
+
+
+def test_a_changelog_that_is_no_text_is_refused(root: Path) -> None:
+    """On either side, and so is one that is no file."""
+    path = root / "CHANGELOG.md"
+    path.write_bytes(OLD.encode("utf-16"))
+    with pytest.raises(ContractError, match=r"^/.*/CHANGELOG\.md: not UTF-8: .* byte 0xff"):
+        new_entries("HEAD", root)
+    commit(root)
+    path.unlink()
+    with pytest.raises(ContractError, match=r"^HEAD:CHANGELOG\.md: not UTF-8: .* byte 0xff"):
+        new_entries("HEAD", root)
+    path.mkdir()
+    with pytest.raises(ContractError, match=r"CHANGELOG\.md: cannot be read: Is a directory"):
+        new_entries("HEAD^", root)
+
+
+def test_a_name_that_is_no_text_is_no_changelog(root: Path) -> None:
+    """Git gives names as they are where it is told to."""
+    git(root, "config", "core.quotePath", "false")
+    (root / os.fsdecode(b"\xff")).touch()
+    commit(root)
+    assert gained(root, OLD + "- four\n") == ["- four"]
 
 
 def test_an_entry_names_what_it_has_whole_in_backticks() -> None:
