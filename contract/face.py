@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import griffe
 
 from contract.annotated_types import literal_growth, not_taken, shown
+from contract.document import ContractError, read_file
 from contract.package import Package
 
 if TYPE_CHECKING:
@@ -54,15 +55,46 @@ class Breakage(NamedTuple):
 
 
 def breakages(old: Path, new: Path) -> list[Breakage]:
-    """What breaks between the package in one folder and the one in another."""
-    return list(dict.fromkeys(_Comparison(_load(old), _load(new)).breakages()))
+    """What breaks between the package in one folder and the one in another.
+
+    Raises:
+        ContractError: either is not there, or cannot be read.
+    """
+    return list(dict.fromkeys(_Comparison(_load(old, "old"), _load(new, "new")).breakages()))
 
 
-def _load(folder: Path) -> Package:
-    # Without the last option griffe would take the package of the working directory.
-    return Package(
-        griffe.load(PACKAGE, search_paths=[folder], resolve_aliases=True, try_relative_path=False)
-    )
+def _load(folder: Path, name: str) -> Package:
+    """The package in a folder, which errors call the old one or the new one."""
+    for path in sorted((folder / PACKAGE).rglob("*")):
+        if path.suffix in (".py", ".pyi"):
+            _check(path, f"the {name} package: {path.relative_to(folder)}")
+    try:
+        root = griffe.load(
+            PACKAGE,
+            search_paths=[folder],
+            resolve_aliases=True,
+            # Otherwise griffe takes the package of the working directory, or one that is imported.
+            try_relative_path=False,
+            allow_inspection=False,
+        )
+    except (griffe.LoadingError, ImportError) as error:
+        raise ContractError(f"the {name} package cannot be loaded: {error}") from error
+    for public in map(str, root.exports or ()):
+        if public not in root.members:
+            why = f"`__all__` names {public!r}, which is not there"
+            raise ContractError(f"the {name} package: {why}")
+    return Package(root)
+
+
+def _check(path: Path, name: str) -> None:
+    """Refuse a module that griffe would leave out, as if all that is in it had gone."""
+    try:
+        ast.parse(read_file(path).decode("utf-8-sig"))
+    except SyntaxError as error:
+        raise ContractError(f"{name}:{error.lineno or 1}: {error.msg}") from error
+    except (ValueError, MemoryError, RecursionError) as error:
+        why = f"{type(error).__name__}: {error}"
+        raise ContractError(f"{name}: cannot be parsed: {why}") from error
 
 
 _Found: TypeAlias = griffe.Object | griffe.Alias

@@ -225,6 +225,48 @@ def test_a_changelog_that_is_no_text_is_told(
     assert len(said.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("module", "text", "told"),
+    [
+        ("__init__.py", f"{INIT}def (\n".encode(), "facade/__init__.py:5: invalid syntax"),
+        ("_client.py", f"{CLIENT}\n\ndef (".encode(), "facade/_client.py:15: invalid syntax"),
+        ("_client.pyi", b"def (", "facade/_client.pyi:1: invalid syntax"),
+        ("_a/b.py", b"x = 1\ny = '", "facade/_a/b.py:2: unterminated string literal"),
+        ("errors.py", b"\xff", "facade/errors.py: cannot be parsed: UnicodeDecodeError: 'utf-8'"),
+        ("errors.py", b"x = " + b"-" * 100_000 + b"1", "facade/errors.py: cannot be parsed: "),
+    ],
+)
+def test_a_module_that_cannot_be_read_is_told(
+    repository: Path, capsys: pytest.CaptureFixture[str], module: str, text: bytes, told: str
+) -> None:
+    """By its file and line, whichever it is and on either side; nothing is taken to be gone."""
+    path = repository / "facade" / module
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(text)
+    status, said = run(repository, capsys)
+    assert status == 2
+    assert said.startswith(f"contract.api_diff: the new package: {told}")
+    assert len(said.splitlines()) == 1
+    commit(repository)
+    path.unlink()
+    status, said = run(repository, capsys)
+    assert status == 2
+    assert said.startswith(f"contract.api_diff: the old package: {told}")
+    assert len(said.splitlines()) == 1
+
+
+def test_a_package_that_is_gone_or_names_what_is_not_there_is_told(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With status 2."""
+    write(repository, __init__=INIT.replace('"SpeechError"]', '"SpeechError", "gone"]'))
+    told = "contract.api_diff: the new package: `__all__` names 'gone', which is not there\n"
+    assert run(repository, capsys) == (2, told)
+    shutil.rmtree(repository / "facade")
+    told = "contract.api_diff: the new package cannot be loaded: facade\n"
+    assert run(repository, capsys) == (2, told)
+
+
 def test_a_base_that_is_not_there_is_told(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
