@@ -176,14 +176,17 @@ class Losses:
         self, listed: Sequence[Shape], others: Sequence[Shape], *, strict: bool
     ) -> Iterator[Loss]:
         for shape in listed:
-            lost = {
-                value
-                for value in shape.values or ()
-                if all(
-                    self._of_shape(replace(shape, values=frozenset({value})), other, strict=strict)
-                    for other in others
-                )
-            }
+            lost: set[str] = set()
+            terms: list[Loss] = []
+            for value in sorted(shape.values or ()):
+                alone = replace(shape, values=frozenset({value}))
+                losses = [self._of_shape(alone, other, strict=strict) for other in others]
+                if all(losses):
+                    marks = (each for each in losses if all(loss.kind == "mark" for loss in each))
+                    said = next(marks, None)
+                    terms += [loss for loss in said or () if loss not in terms]
+                    lost |= {value} if said is None else set()
+            yield from terms
             if lost:
                 known = frozenset(value for other in others for value in other.values or ())
                 are_listed = all(other.is_listed for other in others)
@@ -354,6 +357,8 @@ def _of_limits(one: Shape, other: Shape) -> Iterator[Loss]:
 
 def _of_marks(one: Shape, other: Shape) -> Iterator[Loss]:
     for mark in sorted(other.marks - one.marks):
+        if one.is_listed and None not in map(mark.admits, one.values or ()):
+            continue  # `fits` says it
         known = [known for known in sorted(one.marks) if known.keyword == mark.keyword]
         if mark.binds and all(_WIDER_FORMATS.get(k.said) != mark.said for k in known):
             is_changed = any(k.binds for k in known)

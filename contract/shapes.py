@@ -8,10 +8,12 @@ author hardly means to refuse what matches two of them.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import math
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -152,6 +154,17 @@ class Mark(NamedTuple):
         """Whether it refuses anything: a pattern that every text matches does not."""
         return self.keyword != "pattern" or not _ANY_TEXT.fullmatch(json.loads(self.said))
 
+    def admits(self, value: str) -> bool | None:
+        """Whether a value that `canonical` wrote keeps to it; nothing where that cannot be told.
+
+        Only patterns are tried, where Python reads them, and the text, as JSON Schema does.
+        """
+        pattern = _tried(json.loads(self.said)) if self.keyword == "pattern" else None
+        text = json.loads(value)
+        if pattern is None or not (text.isascii() and text.isprintable()):
+            return None
+        return pattern.search(text) is not None
+
 
 class Contains(NamedTuple):
     """How many items of an array match a schema, which is only told apart from others."""
@@ -207,7 +220,7 @@ class Shape:
         return self.properties.get(name, self.additional)
 
     def fits(self, value: str) -> bool:
-        """Whether a value that `canonical` wrote keeps to the limits; marks are not looked at."""
+        """Whether a value that `canonical` wrote keeps to the limits, and to marks that tell."""
         plain = json.loads(value, parse_float=Fraction)
         if self.type == "number":
             number = Fraction(plain)
@@ -218,7 +231,10 @@ class Shape:
                 and all((number / step).denominator == 1 for step in self.multiples)
             )
         if self.type == "string":
-            return self.least <= len(plain) and (self.most is None or len(plain) <= self.most)
+            is_long_enough = self.least <= len(plain)
+            is_short_enough = self.most is None or len(plain) <= self.most
+            is_refused = any(mark.admits(value) is False for mark in self.marks)
+            return is_long_enough and is_short_enough and not is_refused
         return True
 
 
@@ -443,6 +459,9 @@ _RENAMED = {
 }
 # Patterns that every text matches, in their usual spellings.
 _ANY_TEXT = re.compile(r"\^?|\$|\^?(?:\.\*|\(\.\*\)|\[\\s\\S\]\*|\[\\S\\s\]\*)\$?")
+# What Python's patterns have and JavaScript's, which JSON Schema has, read otherwise or not at all;
+# and groups that are repeated, which may take more time than there is.
+_ODD = re.compile(r"\\[AZazNU]|\[\^?\]|\(\?[^:=!<]|\(\?<[^=!]|[*+?}][+]|\{,|\)[*+{]")
 # Keywords that are only compared by what they say.
 _OPAQUE = {
     "array": ("unevaluatedItems",),
@@ -451,6 +470,19 @@ _OPAQUE = {
         "unevaluatedProperties",
     ),
 }  # fmt: skip
+
+
+@functools.cache
+def _tried(pattern: str) -> re.Pattern[str] | None:
+    """A pattern that Python surely reads as JSON Schema does, and that it is done with soon."""
+    if _ODD.search(pattern):
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return re.compile(pattern, re.ASCII)
+    except (re.error, OverflowError, RecursionError, Warning):
+        return None
 
 
 def _types(node: Node) -> dict[str, bool]:
@@ -636,7 +668,8 @@ def _tidy(shape: Shape) -> Shape:
     """The same shape in fewer words."""
     if shape.is_listed and shape.values is not None:
         fitting = frozenset(value for value in shape.values if shape.fits(value))
-        return Shape(shape.type, fitting, marks=shape.marks, excluded=shape.excluded)
+        marks = frozenset(mark for mark in shape.marks if None in map(mark.admits, fitting))
+        return Shape(shape.type, fitting, marks=marks, excluded=shape.excluded)
     if not shape.whole:
         return shape
     low, high = shape.low, shape.high

@@ -95,6 +95,8 @@ SAME: list[tuple[Any, Any]] = [
     (STRING, {"type": "string", "pattern": ".*"}),
     ({"type": "string", "pattern": "^.*$"}, {"type": "string", "pattern": "[\\s\\S]*"}),
     ({"enum": ["a", "b"]}, {"enum": ["a", "b"], "pattern": ".*"}),
+    ({"enum": ["mp3", "wav", 5]}, {"enum": ["mp3", "wav", 5], "pattern": "^[a-z0-9]+$"}),
+    ({"const": "mp3"}, {"allOf": [{"enum": ["mp3", "wav"]}, {"pattern": "p"}]}),
     ({"type": "array"}, {"type": "array", "minContains": 2, "maxContains": 3}),
     ({"type": "array"}, {"type": "array", "contains": STRING, "minContains": 0}),
     (
@@ -159,7 +161,6 @@ NARROWER: list[tuple[Any, Any]] = [
     ({"type": "string", "maxLength": 9}, ref("Name")),
     (STRING, {"type": "string", "pattern": "^a"}),
     (STRING, {"type": "string", "format": "date"}),
-    ({"enum": ["a", "bc"]}, {"enum": ["a", "bc"], "pattern": "^a"}),
     ({"type": ["string", "null"]}, {"type": ["string", "null"], "format": "date"}),
     ({"enum": ["a", "bc", 5]}, {"enum": ["a", "bc", 5], "format": "date"}),
     ({"type": "integer", "format": "int64"}, {"type": "integer", "format": "int32"}),
@@ -237,6 +238,7 @@ NARROWER: list[tuple[Any, Any]] = [
 # Here the answer does not break who reads it, though more may come.
 HARMLESS: list[tuple[Any, Any]] = [
     ({"enum": ["a", "b"]}, {"enum": ["a"]}),
+    ({"enum": ["a", "bc"]}, {"enum": ["a", "bc"], "pattern": "^a"}),
     ({"type": "boolean"}, {"const": True}),
     ({"type": "object"}, {"type": "object", "additionalProperties": False}),
 ]
@@ -424,6 +426,8 @@ def test_listed_values_are_held_against_limits() -> None:
         'no longer allowed: "abc"',
         "any value is allowed now, not only those that are listed",
     ]
+    (free,) = of_request({"enum": ["a", "ab"]}, {"type": "string", "pattern": "^a"})
+    assert free.why == "any value is allowed now, not only those that are listed"
     long, few = {"type": "array", "minItems": 5}, {"type": "array", "uniqueItems": True}
     (gone,) = of_request({"anyOf": [{"enum": [[1, 1]]}, long, few]}, {"anyOf": [long, few]})
     assert (gone.why, gone.old) == ("an alternative for an array is gone", [[1, 1]])
@@ -744,6 +748,32 @@ def test_lists_that_are_sets_have_no_order_in_them() -> None:
             "`pattern` is a new condition", "`pattern` is no longer a condition", ("", "^a"),
         ),
         (
+            {"enum": ["a", "b"]}, {"enum": ["a", "b"], "pattern": "b"},
+            'no longer allowed: "a"', 'allowed now: "a"', (["a", "b"], ["b"]),
+        ),
+        (
+            {"enum": ["a", "b"]}, {"enum": ["a", "b"], "format": "date"},
+            "`format` is a new condition", "`format` is no longer a condition", (None, "date"),
+        ),
+        (
+            {"enum": ["a", "b"], "format": "date", "pattern": "a|b"},
+            {"enum": ["a"], "format": "date"},
+            'no longer allowed: "b"', 'allowed now: "b"', (["a", "b"], ["a"]),
+        ),
+        *(
+            (
+                {"enum": ["a", "b", value]}, {"enum": ["a", "b", value], "pattern": pattern},
+                "`pattern` is a new condition", "`pattern` is no longer a condition",
+                (None, pattern),
+            )
+            for value, pattern in (
+                ("é", "\\w"), ("c\n", "[a-c]$"),  # which JavaScript reads otherwise, as these:
+                ("c", "\\p{L}"), ("c", "\\Ac"), ("c", "(?i)C"), ("c", "[[c]"), ("c", "[]c]"),
+                ("c", "(" * 2_000 + "c" + ")" * 2_000), ("c", "c{99999999999999}"),
+                ("c" * 50, "(c+)+d"),
+            )
+        ),
+        (
             {"type": "array"}, {"type": "array", "uniqueItems": True},
             "`uniqueItems` is a new condition", "`uniqueItems` is no longer a condition",
             (None, True),
@@ -814,6 +844,16 @@ def test_a_default_is_the_client_s_business_only_on_the_way_to_the_service() -> 
         (sent,), (received,) = of_request(old, new), of_response(old, new)
         assert (sent.verdict, sent.direction, sent.why) == (there, "change", why)
         assert (received.verdict, received.direction, received.why) == (DOCS, "change", why)
+
+
+def test_listed_values_of_another_format_are_told_beside_those_that_are_gone() -> None:
+    """Each once."""
+    old = {"enum": ["a", "b", "c"], "format": "date"}
+    found = of_request(old, {"enum": ["a", "b"], "format": "time"})
+    assert [(f.verdict, f.why) for f in found if f.direction == "narrowing"] == [
+        (BREAKING, "`format` is another"),
+        (BREAKING, 'no longer allowed: "c"'),
+    ]
 
 
 def test_a_pattern_that_every_text_matches_is_none() -> None:
