@@ -23,11 +23,16 @@ LISTED = "the listed values are others, though no other values are allowed"
 
 
 class Annotations:
-    """Compares what schemas say besides what they accept."""
+    """Compares what schemas say besides what they accept.
 
-    def __init__(self, shapes: Shapes, side: Side) -> None:
+    With `as_text`, of values that are written as text, as in a URL, where a default of 1 is one of
+    "1" too, or of the one item "1".
+    """
+
+    def __init__(self, shapes: Shapes, side: Side, *, as_text: bool = False) -> None:
         self._shapes = shapes
         self._side = side
+        self._as_text = as_text
         self._seen: set[tuple[Schema, Schema]] = set()
 
     def between(self, old: Schema, new: Schema, where: str) -> Iterator[Finding]:
@@ -74,7 +79,8 @@ class Annotations:
     def _defaults(
         self, old: list[str], new: list[str], where: str, at: Location
     ) -> Iterator[Finding]:
-        if set(old) == set(new):
+        read = _written if self._as_text else str
+        if set(map(read, old)) == set(map(read, new)):
             return
         why = "the default is another" if old and new else "the default is no longer given"
         verdict = Verdict.BREAKING
@@ -166,6 +172,13 @@ def _phase_out(said: Mapping[str, list[str]]) -> list[str] | None:
         for text in said[key]
     ]
     return days if days or "true" in said.get("deprecated", ()) else None
+
+
+def _written(said: str) -> str:
+    """What a value and others that are written as the same text have in common."""
+    value = json.loads(said)
+    items = value if isinstance(value, list) else [value]
+    return canonical([item if isinstance(item, str) else canonical(item) for item in items])
 
 
 def _discriminators(old: list[str], new: list[str], where: str, at: Location) -> Iterator[Finding]:

@@ -84,14 +84,29 @@ class Losses:
     ) -> tuple[Loss, ...]:
         """The same of values that are written as text, as in a URL or a header.
 
-        There `5` is a string as well as an integer, and, where the second's arrays are exploded,
-        one item as well as a lone value.
+        There `5` is a string as well as an integer, by itself and among the items of an array,
+        and, where the second's arrays are exploded, one item as well as a lone value.
         """
         losses = self.between(first, second)
-        shapes = self._shapes.of(first)
-        if losses and all(self._is_written(one, second, is_exploded) for one in shapes):
+        if losses and all(
+            self._are_items_written(one, second) or self._is_written(one, second, is_exploded)
+            for one in self._shapes.of(first)
+        ):
             return ()
         return losses
+
+    def _are_items_written(self, one: Shape, second: Schema) -> bool:
+        """Whether a shape is of arrays whose items `_is_written` says the same of, one by one."""
+        return one.type == "array" and any(
+            not self._of_shape(_without_items(one), _without_items(other), strict=True)
+            and all(
+                self._is_written(item, other.item(index), is_exploded=False)
+                for index in range(max(len(one.prefix), len(other.prefix)) + 1)
+                for item in self._shapes.of(one.item(index))
+            )
+            for other in self._shapes.of(second)
+            if other.type == "array"
+        )
 
     def _is_written(self, one: Shape, second: Schema, is_exploded: bool) -> bool:
         """Whether the text of every value of a shape surely is the text of one of the second's."""
@@ -420,6 +435,10 @@ def _as_string(one: Shape) -> Iterator[Shape]:
     if one.type in ("boolean", "number"):
         texts = one.values and frozenset(canonical(value) for value in one.values)
         yield Shape("string", texts, least=1)
+
+
+def _without_items(array: Shape) -> Shape:
+    return replace(array, prefix=(), items=ANYTHING)
 
 
 def _location(schema: Schema) -> Location | None:

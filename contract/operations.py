@@ -144,6 +144,7 @@ class _Comparison:
         self._annotations = {
             side: Annotations(shapes, side) for side, shapes in self._shapes.items()
         }
+        self._annotations_of_text = Annotations(self._shapes["request"], "request", as_text=True)
 
     def findings(self) -> Iterator[Finding]:
         """All that differs."""
@@ -316,7 +317,10 @@ class _Comparison:
         yield from order(_names(before), _names(after), where, "the parameters", place)
         for key, one, other in _in_both(before, after):
             here = f"{where} {key.place} parameter {key.name}"
-            yield from self._words_of("request", one, other, here, _PARAMETER)
+            yield from _wording(one, other, here, _PARAMETER)
+            is_text = "content" not in one.raw and "content" not in other.raw
+            words = self._annotations_of_text if is_text else self._annotations["request"]
+            yield from words.between(_schema(one), _schema(other), here)
         bodies = _body(old), _body(new)
         if bodies[0] is not None and bodies[1] is not None:
             here = f"{where} request body"

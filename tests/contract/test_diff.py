@@ -1334,6 +1334,10 @@ def query(schema: Any, **facts: Any) -> Json:
     return {"name": "q", "in": "query", "schema": schema, **facts}
 
 
+def as_json(schema: Any) -> Json:
+    return {"name": "q", "in": "query", "content": {"application/json": {"schema": schema}}}
+
+
 def array(items: Any, **facts: Any) -> Json:
     return {"type": "array", "items": items, **facts}
 
@@ -1357,6 +1361,16 @@ INTEGER = {"type": "integer"}
         (query({"type": ["integer", "boolean"]}), query(STRING)),
         (query(INTEGER, **{"in": "header"}), query(STRING, **{"in": "header"})),
         (query(INTEGER, **{"in": "cookie"}), query(array(INTEGER), **{"in": "cookie"})),
+        (query(array(INTEGER)), query(array(STRING))),
+        (query(array(INTEGER), explode=False), query(array(STRING), explode=False)),
+        (query(array(INTEGER, minItems=2)), query(array(STRING, minItems=1, uniqueItems=False))),
+        (query({"type": ["array", "integer"], "items": INTEGER}), query(array(STRING))),
+        (query(array(False, prefixItems=[INTEGER, STRING])), query(array(STRING))),
+        (query({**STRING, "default": "a"}), query(array(STRING, default=["a"]))),
+        (query({**INTEGER, "default": 1}), query({**STRING, "default": "1"})),
+        (query({"type": "boolean", "default": True}), query({**STRING, "default": "true"})),
+        (query(array(INTEGER, default=[1, 2])), query(array(STRING, default=["1", "2"]))),
+        (query(array({**INTEGER, "default": 1})), query(array({**STRING, "default": "1"}))),
     ],
 )
 def test_a_parameter_is_compared_as_the_text_that_it_is(old: Json, new: Json) -> None:
@@ -1382,21 +1396,42 @@ def test_a_parameter_is_compared_as_the_text_that_it_is(old: Json, new: Json) ->
         (query(STRING), query(array({"type": "string", "maxLength": 3}))),
         (query(STRING), query(array(array(STRING)))),
         (query(array(INTEGER)), query(array(STRING, minItems=1))),
+        (query(array(INTEGER)), query(array({"type": "string", "maxLength": 3}))),
+        (query(array(INTEGER)), query(array(STRING, prefixItems=[{"enum": ["1"]}]))),
+        (query(array({"type": ["integer", "null"]})), query(array(STRING))),
+        (query(array(array(INTEGER))), query(array(array(STRING)))),
+        (query(array(INTEGER), explode=False), query(array(STRING))),
+        (query(array(INTEGER)), query(STRING)),
+        (query({**INTEGER, "default": 1}), query({**STRING, "default": "2"})),
+        (query({**STRING, "default": "a,b"}), query(array(STRING, default=["a", "b"]))),
+        (query({**STRING, "default": "[]"}), query(array(STRING, default=[]))),
         (query(obj(a=INTEGER)), query(STRING)),
         (query(INTEGER), query({"type": "string", "maxLength": 3})),
         (query(INTEGER), query({"type": "string", "minLength": 2})),
         (query(INTEGER), query({"type": "string", "format": "date"})),
         (query({"enum": [1, 2]}), query({"enum": ["1"]})),
         (query({"type": ["integer", "null"]}), query(STRING)),
-        (
-            {"name": "q", "in": "query", "content": {"application/json": {"schema": INTEGER}}},
-            {"name": "q", "in": "query", "content": {"application/json": {"schema": STRING}}},
-        ),
+        (as_json(INTEGER), as_json(STRING)),
+        (as_json({"enum": [1, "1"], "default": 1}), as_json({"enum": [1, "1"], "default": "1"})),
     ],
 )
 def test_a_parameter_that_is_another_text_breaks(old: Json, new: Json) -> None:
     """What the service takes no longer, or takes for something else."""
     assert verdict(findings(with_parameters(old), with_parameters(new))) is BREAKING
+
+
+def test_the_default_of_a_schema_is_told_where_it_is_no_text() -> None:
+    """Though a parameter has the same schema, and comes first."""
+    old, new = with_parameters(query(ref("S"))), with_parameters(query(ref("S")))
+    for document, default in ((old, 1), (new, "1")):
+        schema = obj(a={"type": ["integer", "string"], "default": default})
+        document["components"]["schemas"]["S"] = schema
+    assert findings(old, new) == []
+    for document in (old, new):
+        operation(document)["requestBody"]["content"]["application/json"]["schema"] = ref("S")
+    (found,) = findings(old, new)
+    assert found.where == f"{WHERE} request body.a"
+    assert (found.verdict, found.why) == (BREAKING, "the default is another")
 
 
 def test_in_a_body_a_number_is_no_string() -> None:
