@@ -138,11 +138,9 @@ class _Comparison:
             lost and len(news) < len(olds)  # a private one may have another name
         ):
             yield Breakage(name, None, _What.CLASS_REMOVED_BASE.value)
-        first, second = (
-            package.parameters(package.followed(cls.all_members.get("__init__")))
-            for package, cls in ((self._old, old), (self._new, new))
-        )
-        yield from self._parameters(name, first, second, (old, new))
+        first = self._old.followed(old.all_members.get("__init__"))
+        second = self._new.followed(new.all_members.get("__init__"))
+        yield from self._makers(name, first, second, (old, new))
         members = new.all_members
         for member, before in old.all_members.items():
             after = members.get(member)
@@ -152,6 +150,15 @@ class _Comparison:
                 yield Breakage(f"{name}.{member}", None, _What.OBJECT_REMOVED.value)
             else:
                 yield from self._objects(f"{name}.{member}", before, after, (old, new))
+
+    def _makers(
+        self, name: str, old: griffe.Object | None, new: griffe.Object | None, owners: _Owners
+    ) -> Iterator[Breakage]:
+        """What is given to a class to make one of it."""
+        first, second = self._old.parameters(old), self._new.parameters(new)
+        yield from self._parameters(name, first, second, owners)
+        if isinstance(old, griffe.Function) and isinstance(new, griffe.Function):
+            yield from self._overloads(name, old.overloads or [], new, owners)
 
     def _is_told_elsewhere(self, name: str, old: _Found, new: _Found | None) -> bool:
         """Whether a member is inherited from another public class, before and now."""
@@ -163,11 +170,45 @@ class _Comparison:
     ) -> Iterator[Breakage]:
         if old.labels & _BINDING != new.labels & _BINDING:
             yield Breakage(name, None, _What.OBJECT_CHANGED_KIND.value)
-        if "async" in old.labels ^ new.labels:
-            ways = ("`async def`", "`def`") if "async" in old.labels else ("`def`", "`async def`")
-            yield Breakage(name, None, f"{ways[0]} was made {ways[1]}")
+        if _is_awaited(old) != _is_awaited(new):
+            yield Breakage(name, None, f"{_kind(old)} was made {_kind(new)}")
         first, second = self._old.parameters(old), self._new.parameters(new)
         yield from self._parameters(name, first, second, owners)
+        if old.overloads:
+            yield from self._overloads(name, old.overloads, new, owners)
+        else:
+            yield from self._returns(name, old, new, owners)
+
+    def _overloads(
+        self, name: str, olds: Sequence[griffe.Function], new: griffe.Function, owners: _Owners
+    ) -> Iterator[Breakage]:
+        """For each old one there has to be a new one that does for its callers."""
+        news = new.overloads or [new]
+        for old in olds:
+            first = self._old.parameters(old)
+            taking = [each for each in news if self._takes_all(name, first, each, owners)]
+            returns = [list(self._returns(name, old, each, owners)) for each in taking]
+            if not taking:
+                given = ", ".join(_shown(parameter) for parameter in first)
+                yield Breakage(name, None, f"Overload was removed: ({given})")
+            elif all(returns):
+                yield from returns[0]
+
+    def _takes_all(
+        self, name: str, olds: Sequence[Parameter], new: griffe.Function, owners: _Owners
+    ) -> bool:
+        """Whether who was called with the old parameters may be called so; whatever the defaults.
+
+        The defaults that count are those of the function that is behind the overloads.
+        """
+        told = self._told.copy()  # nothing of what is found here is told
+        found = [*self._parameters(name, olds, self._new.parameters(new), owners)]
+        self._told = told
+        return all(each.what.startswith(_What.PARAMETER_CHANGED_DEFAULT.value) for each in found)
+
+    def _returns(
+        self, name: str, old: griffe.Function, new: griffe.Function, owners: _Owners
+    ) -> Iterator[Breakage]:
         what = _What.RETURN_CHANGED_TYPE.value
         yield from self._results(name, what, old.returns, new.returns, owners)
 
@@ -265,6 +306,40 @@ _GONE = "Type no longer takes"
 _VALUE = _What.ATTRIBUTE_CHANGED_VALUE.value
 # Python calls these; that a class has none of its own is no loss to those who use it.
 _HOOKS = frozenset({"__del__", "__post_init__", "__setstate__", "__slots__"})
+
+
+def _is_awaited(function: griffe.Function) -> bool:
+    return "async" in function.labels and not _is_generator(function)
+
+
+def _kind(function: griffe.Function) -> str:
+    if "async" not in function.labels:
+        return "`def`"
+    return "an asynchronous generator" if _is_generator(function) else "`async def`"
+
+
+def _is_generator(function: griffe.Function) -> bool:
+    """Whether its body, and not that of a function within, is seen to have a `yield`."""
+    text = "\n".join(function.lines)
+    try:
+        todo: list[ast.AST] = [ast.parse(f"if True:\n{text}" if text[:1].isspace() else text)]
+    except SyntaxError:  # griffe counts a form feed in a text as the end of a line
+        return False
+    depth = 0
+    for node in todo:  # grows while it is walked
+        if isinstance(node, ast.Yield):
+            return True
+        is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        depth += is_function
+        if not is_function or depth == 1:  # the function itself is met before all within it
+            todo += ast.iter_child_nodes(node)
+    return False
+
+
+def _shown(parameter: Parameter) -> str:
+    stars = {_Kind.var_positional: "*", _Kind.var_keyword: "**"}.get(parameter.kind, "")
+    said = "" if parameter.annotation is None else f": {parameter.annotation}"
+    return f"{stars}{parameter.name}{said}"
 
 
 def _is_relied_on(member: str) -> bool:

@@ -17,12 +17,13 @@ import pathlib
 import typing
 import wsgiref.types
 from collections.abc import (
-    AsyncIterator, Callable, Collection, Iterable, Mapping, MutableMapping, Sequence,
+    AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping, MutableMapping,
+    Sequence,
 )
 from dataclasses import dataclass, field
 from typing import (
     Annotated, Any, ClassVar, Final, Generic, List, Literal, NotRequired, Optional, Protocol,
-    Required, Self, SupportsInt, TypeAlias, TypedDict, TypeVar, Union, Unpack,
+    Required, Self, SupportsInt, TypeAlias, TypedDict, TypeVar, Union, Unpack, overload,
 )
 import httpx
 """
@@ -439,6 +440,108 @@ def test_members(tmp_path: Path, old: str, new: str, expected: list[str]) -> Non
     """Those that applications use."""
     classes = (module(f"class C:\n    x: int\n    {body}\n", "C") for body in (old, new))
     assert told(tmp_path, *classes) == expected
+
+
+GENERATOR = """\
+async def go(self) -> AsyncIterator[bytes]:
+        \'\'\'Give
+all.\'\'\'
+        async def more(): ...
+        for piece in self:
+            yield piece"""
+ITERATOR = "def go(self) -> AsyncIterator[bytes]: ..."
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (GENERATOR, ITERATOR, []),
+        (ITERATOR, GENERATOR, []),
+        (GENERATOR, GENERATOR, []),
+        (f"@typing.final\n    {GENERATOR}", ITERATOR, []),
+        (GENERATOR, f"async {ITERATOR}",
+         ["C.go: an asynchronous generator was made `async def`"]),
+        (f"async {ITERATOR}", GENERATOR,
+         ["C.go: `async def` was made an asynchronous generator"]),
+        (f"async {ITERATOR}", ITERATOR, ["C.go: `async def` was made `def`"]),
+        (f"async {ITERATOR[:-4]}\n        def more(): yield 1\n        return lambda: (yield)",
+         ITERATOR, ["C.go: `async def` was made `def`"]),
+        (f"_a = '\x0c'\n    {GENERATOR}", GENERATOR,
+         ["C.go: `async def` was made an asynchronous generator"]),
+        (GENERATOR.replace("Iterator[bytes]", "Generator[bytes, None]"), ITERATOR,
+         ["C.go: Return types are incompatible: AsyncGenerator[bytes, None] → AsyncIterator[bytes]"
+         ]),
+    ],
+)  # fmt: skip
+def test_an_asynchronous_generator_is_called_as_a_function_that_gives_an_iterator(
+    tmp_path: Path, old: str, new: str, expected: list[str]
+) -> None:
+    """Without `await`; as far as griffe shows the `yield` that makes it one."""
+    classes = (module(f"class C:\n    {body}\n", "C") for body in (old, new))
+    assert told(tmp_path, *classes) == expected
+
+
+OVERLOADED = """\
+@overload
+def f(a: int) -> Mix: ...
+@overload
+def f(a: str, *more: str, b: int = ..., **c) -> list[int]: ...
+def f(a: int | str, *more: str, b: int = 1, **c) -> Mix | list[int]:
+    return g(a)
+"""
+BEHIND = OVERLOADED[OVERLOADED.rindex("def f") :]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("-> Mix: ...", "-> Mix: 'the same'", []),
+        ("-> Mix: ...", "-> str: ...", ["f: Return types are incompatible: Mix → str"]),
+        ("-> Mix: ...", "-> Voice: ...", ["f: Return types are incompatible: Mix → Voice"]),
+        ("-> Mix | list[int]:", "-> object:", []),
+        ("b: int = ...", "b: int = 1", []),
+        ("b: int = 1", "b: int = 2", ["f(b): Parameter default was changed: 1 → 2"]),
+        ("@overload\ndef f(a: int) -> Mix: ...\n", "", ["f: Overload was removed: (a: int)"]),
+        ("(a: str, *more: str, b: int = ..., **c) ->", "(a: str) ->",
+         ["f: Overload was removed: (a: str, *more: str, b: int, **c)"]),
+        ("(a: int) -> Mix", "(a: int | bytes) -> Mix", []),
+        (OVERLOADED, BEHIND, [
+            "f: Return types are incompatible: Mix → Mix | list[int]",
+            "f: Return types are incompatible: list[int] → Mix | list[int]",
+        ]),
+        (OVERLOADED, BEHIND.replace("-> Mix | list[int]", "-> Any").replace("int | str", "int"), [
+            "f(a): Type no longer takes: str",
+            "f: Return types are incompatible: Mix → typing.Any",
+            "f: Overload was removed: (a: str, *more: str, b: int, **c)",
+        ]),
+    ],
+)  # fmt: skip
+def test_overloads_are_what_callers_see(
+    tmp_path: Path, old: str, new: str, expected: list[str]
+) -> None:
+    """Each has to be served as it was, by whichever is there now."""
+    assert old in OVERLOADED
+    text = OVERLOADED.replace(old, new, 1)
+    assert functions(tmp_path / "1", OVERLOADED, text, CLASSES) == expected
+    assert functions(tmp_path / "2", BEHIND, OVERLOADED, CLASSES) == []
+
+
+def test_overloads_of_a_constructor_are_the_class_s(tmp_path: Path) -> None:
+    """And defaults that differ between them are no news of a constant."""
+    body = (
+        "DEFAULT_A = 1\nDEFAULT_B = 2\nclass C:\n"
+        "    @overload\n    def __init__(self, a: int, c=DEFAULT_A) -> None: ...\n"
+        "    @overload\n    def __init__(self, a: str, c=DEFAULT_B) -> None: ...\n"
+        "    def __init__(self, a: int | str, c=None) -> None: ...\n"
+    )
+    one = "    @overload\n    def __init__(self, a: str, c=DEFAULT_B) -> None: ...\n"
+    assert told(tmp_path / "1", module(body, "C"), module(body, "C")) == []
+    assert told(tmp_path / "2", module(body, "C"), module(body.replace(one, ""), "C")) == [
+        "C: Overload was removed: (a: str, c)"
+    ]
+    assert told(tmp_path / "3", module(body, "C"), module(body.replace("A = 1", "A = 3"), "C")) == [
+        "DEFAULT_A: Attribute value was changed: 1 → 3"
+    ]
 
 
 def test_the_fields_of_a_dataclass_are_parameters(tmp_path: Path) -> None:
