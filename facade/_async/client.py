@@ -526,8 +526,9 @@ class AsyncSpeechClient:
         """
         self._is_closed = True
         if self._place in (None, place()):
-            for begun in filter(None, [reference() for reference in tuple(self._begun)]):
-                begun.shut()
+            begun = [one for reference in tuple(self._begun) if (one := reference()) is not None]
+            for one in begun:
+                one.shut()
             await self._close_lost()
             await self._service.aclose()
         else:
