@@ -118,7 +118,8 @@ def effective(
 def rebase(document: CommentedMap) -> None:
     """Have the paths stand below `BASE_URL` where servers and paths divide the same URLs elsewhere.
 
-    Nothing changes for those who call them.
+    Nothing changes for those who call them. Where none of the operations in use is there, as they
+    have other names, all paths stand for them.
     """
     operations = []
     for operation_id in OPERATIONS:
@@ -128,12 +129,12 @@ def rebase(document: CommentedMap) -> None:
     first = servers[0].rstrip("/") if servers else ""
     holders = [document["paths"][at.path] for at in operations]
     holders += [document["paths"][at.path][at.method] for at in operations]
-    if not operations or any("servers" in holder for holder in holders):
+    if any("servers" in holder for holder in holders):
         return
     if BASE_URL.startswith(first + "/"):  # the paths have what the servers lack
         extra = BASE_URL.removeprefix(first)
-        if all(at.path.startswith(extra + "/") for at in operations):
-            below = {path for path in document["paths"] if path.startswith(extra + "/")}
+        below = {path for path in document["paths"] if path.startswith(extra + "/")}
+        if below and all(at.path in below for at in operations):
             keep_only(document, "paths", below)
             names = {path: path.removeprefix(extra) for path in below}
             _move(document, names, [server.rstrip("/") + extra for server in servers])

@@ -48,7 +48,7 @@ def compare(old: CommentedMap, new: CommentedMap, operations: Collection[str]) -
     after = _find(new, "new", operations)
     if not before:
         raise ContractError(f"the old document has none of the operations {', '.join(operations)}")
-    findings = list(_renamed(before, new, after))
+    findings = list(_renamed(old, before, new, after))
     _check(old, before, "old")
     _check(new, after, "new")
     for operation_id, at in before.items():
@@ -395,22 +395,32 @@ def _check(document: CommentedMap, operations: Mapping[str, Operation], name: st
 
 
 def _renamed(
-    before: Mapping[str, Operation], new: CommentedMap, after: dict[str, Operation]
+    old: CommentedMap,
+    before: Mapping[str, Operation],
+    new: CommentedMap,
+    after: dict[str, Operation],
 ) -> Iterator[Finding]:
     """Give operations that only lost their operationId their old one back, and say so."""
     for operation_id, at in before.items():
-        operation = (new["paths"].get(at.path) or {}).get(at.method)
-        if operation_id in after or not isinstance(operation, CommentedMap):
+        if operation_id in after:
             continue
-        name = plain(operation.get("operationId"))
-        if name not in before:
-            why = "the operationId is another, by which the contract is cut and calls are named"
-            where = f"{at.method.upper()} {at.path}"
-            place = ("paths", at.path, at.method, "operationId")
-            yield Finding(Verdict.BREAKING, "change", where, why, operation_id, name, place)
-            operation["operationId"] = operation_id
-            after.pop(name, None)
-            after[operation_id] = at
+        was = _Place.of(old, at, "old")
+        found = [
+            (there, operation)
+            for there, operation in every_operation(new)
+            if not _has_moved(was, _Place.of(new, there, "new"))
+        ]
+        found.sort(key=lambda pair: pair[0] != at)  # its own path, before another to the same URL
+        for there, operation in found[:1]:
+            name = plain(operation.get("operationId"))
+            if name not in before:
+                why = "the operationId is another, by which the contract is cut and calls are named"
+                where = f"{at.method.upper()} {at.path}"
+                place = ("paths", there.path, there.method, "operationId")
+                yield Finding(Verdict.BREAKING, "change", where, why, operation_id, name, place)
+                operation["operationId"] = operation_id
+                after.pop(name, None)
+                after[operation_id] = there
 
 
 def _around(old: CommentedMap, new: CommentedMap) -> Iterator[Finding]:

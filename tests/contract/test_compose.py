@@ -610,6 +610,19 @@ REQUEST = "#/components/schemas/AudioSpeechRequest"
             "operation 'audio-speech' is missing; POST /audio/speech has the operationId"
             " 'createSpeech' now: put that into OPERATIONS of contract/compose.py",
         ),
+        *(
+            (
+                SPEC.replace("operationId: audio-speech", "operationId: createSpeech")
+                .replace(SERVER, f"  - url: {server}\n")
+                .replace("\n  /audio/speech:\n", f"\n  {path}:\n"),
+                "operation 'audio-speech' is missing; POST /audio/speech has the operationId"
+                " 'createSpeech' now: put that into OPERATIONS of contract/compose.py",
+            )
+            for server, path in (
+                ("https://api.together.ai", "/v1/audio/speech"),
+                ("https://api.together.ai/v1/audio", "/speech"),
+            )
+        ),
         (
             SPEC.replace("  /audio/speech:", "  /audio/say:").replace("Id: audio-sp", "Id: sp"),
             "; nothing stands at POST /audio/speech, where it was",
@@ -676,6 +689,17 @@ def test_paths_outside_the_base_are_left_out(tmp_path: Path) -> None:
     rebase(document)
     assert list(document["paths"]) == ["/x", "/audio/speech"]
     assert "post" in document["paths"]["/audio/speech"]
+
+
+def test_without_an_operation_in_use_paths_stay_where_none_is_below_the_base(
+    tmp_path: Path,
+) -> None:
+    """They stand below another one, and there is nothing to be told about them but that."""
+    text = SPEC.replace(SERVER, "  - url: https://api.together.ai\n")
+    document = load(text.replace("operationId: audio-speech", "operationId: other"), tmp_path)
+    rebase(document)
+    assert list(document["paths"]) == ["/audio/speech"]
+    assert document["servers"] == [{"url": "https://api.together.ai"}]
 
 
 def test_an_operation_that_no_contract_has_is_missing(

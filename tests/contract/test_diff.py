@@ -1910,6 +1910,34 @@ def test_all_operations_are_compared_named_or_not(
     assert capsys.readouterr().out == "NONE\n"
 
 
+@pytest.mark.parametrize(
+    ("url", "path", "others"),
+    [
+        ("https://api.example/v1", "/audio/speech", {}),
+        ("https://api.example/v1", "/audio/speech", {"/speech": "https://api.example/v1/audio"}),
+        ("https://api.example", "/v1/audio/speech", {}),
+        ("https://api.example", "/v1/audio/speech", {"/speech": "https://other.example"}),
+        ("https://api.example/v1/audio", "/speech", {}),
+    ],
+)
+def test_another_name_is_told_by_the_url(url: str, path: str, others: dict[str, str]) -> None:
+    """However server and path divide it, and whatever else there is."""
+    old, new = speech(obj(a=STRING, b=STRING)), speech(obj(a=STRING))
+    moved = new["paths"].pop("/audio/speech")
+    moved["post"]["operationId"] = "createSpeech"
+    for place, server in others.items():
+        post = {"operationId": "other", "servers": [{"url": server}], "responses": {}}
+        new["paths"][place] = {"post": post}
+    new["paths"][path] = moved
+    new["servers"] = [{"url": url}]
+    renamed, changed = findings(old, new)
+    assert (renamed.verdict, renamed.where) == (BREAKING, WHERE)
+    assert renamed.why.startswith("the operationId is another")
+    assert (renamed.old, renamed.new) == ("audio-speech", "createSpeech")
+    assert renamed.at == ("paths", path, "post", "operationId")
+    assert changed.where == f"{WHERE} request body.b"
+
+
 def test_a_name_that_went_to_another_operation_is_gone_where_it_was() -> None:
     """The other one is compared with what had its name before."""
     old, new = with_parameters(), with_parameters(path="/voices")

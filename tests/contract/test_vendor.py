@@ -347,16 +347,28 @@ def test_what_the_overlay_contradicts_stops_and_changes_nothing(
     assert "redundant" not in capsys.readouterr().out
 
 
+def base_path_moved(spec: str) -> str:
+    spec = spec.replace("  - url: https://api.together.ai/v1", "  - url: https://api.together.ai")
+    return spec.replace("\n  /audio/speech:", "\n  /v1/audio/speech:")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(str, str), (str, base_path_moved), (base_path_moved, str)]
+)
 def test_what_our_code_uses_and_is_gone_is_told_before_any_test(
-    repository: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    repository: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    before: Callable[[str], str],
+    after: Callable[[str], str],
 ) -> None:
     """A function that has another name, with file and line, and no test is run."""
+    (repository / "openapi.yaml").write_text(before(SPEC), encoding="utf-8")
     monkeypatch.setattr(vendor, "OPERATIONS", ("createSpeech", "fetchVoices"))
     monkeypatch.setattr("contract.compose.OPERATIONS", ("createSpeech", "fetchVoices"))
     spec = repository.parent / "new.yaml"
-    spec.write_text(
-        SPEC.replace("operationId: audio-speech", "operationId: createSpeech"), encoding="utf-8"
-    )
+    text = after(SPEC).replace("operationId: audio-speech", "operationId: createSpeech")
+    spec.write_text(text, encoding="utf-8")
     assert vendor.main([str(spec)], root=repository) == 1
     said = capfd.readouterr().out
     assert said.splitlines()[0] == "NONE"
