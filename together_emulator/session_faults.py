@@ -196,7 +196,8 @@ class FaultySession:
         if fault.unnamed:
             self._failed |= self._items.keys()
         await self._write(error)
-        await self._end_connection()
+        if not fault.idle:
+            await self._end_connection()
         raise ToldError
 
     async def _frame(self, event: SessionEvent) -> None:

@@ -266,6 +266,15 @@ def test_an_idle_session_may_end(emulator_url: str) -> None:
         assert not session.connection.ping().wait(0.3)
 
 
+def test_an_error_does_not_end_an_idle_session_sooner(emulator_url: str) -> None:
+    with talk(emulator_url, "error-event=failed; close=1001; idle=0.3") as session:
+        begin(session)
+        session.say(TEXT)
+        session.until(is_a(FAILED))
+        assert session.settle() == []
+        assert until_closed(session).rcvd is not None
+
+
 @pytest.mark.parametrize("at", [0, 1, 3])
 def test_the_json_of_an_event_may_break_off(emulator_url: str, at: int) -> None:
     with talk(emulator_url, f"malformed-event; at={at}") as session:
