@@ -65,7 +65,13 @@ PARTS = (
     Part("_rules/", ("facade._rules",), "all that needs no input or output", 1, 4, 2),
     Part(
         "errors, formats, voices",
-        ("facade.errors", "facade.formats", "facade.voices", "facade._version"),
+        (
+            "facade.errors",
+            "facade.formats",
+            "facade.voices",
+            "facade._extras",
+            "facade._version",
+        ),
         "the values that everybody knows",
         *(1, 5, 2),
     ),
