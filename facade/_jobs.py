@@ -243,6 +243,8 @@ def unspent(job: Job, result: BatchResult) -> Decimal:
     That is known of a single attempt: what became of earlier ones, the result does not say.
     """
     error = result.error
+    if error is None:
+        return Decimal(0)
     # Any other `InvalidRequestError` may be about audio that came.
     is_refused = isinstance(error, UnknownVoiceError) or (
         isinstance(error, APIStatusError) and error.status_code in _REFUSALS

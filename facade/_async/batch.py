@@ -247,9 +247,7 @@ class AsyncSpeechBatch:
             requests = iterate(self._requests)
             try:
                 async for asked in requests:
-                    with self._mutex:
-                        given_back = self._given_back
-                    job = self._plan.job(asked, given_back)
+                    job = self._plan.job(asked, self._given_back)
                     if not await self._has_room():
                         break
                     if isinstance(job, BatchResult):

@@ -248,9 +248,7 @@ class SpeechBatch:
             requests = iterate(self._requests)
             try:
                 for asked in requests:
-                    with self._mutex:
-                        given_back = self._given_back
-                    job = self._plan.job(asked, given_back)
+                    job = self._plan.job(asked, self._given_back)
                     if not self._has_room():
                         break
                     if isinstance(job, BatchResult):
