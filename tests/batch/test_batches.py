@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -406,43 +406,41 @@ class Stop(BaseException):
     """What is no `Exception`."""
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_what_ends_a_source_is_told_behind_the_results_to_tasks_too(backend: str) -> None:
-    async def source() -> AsyncIterator[str]:
-        yield "One."
-        raise Stop
+async def stopped() -> AsyncIterator[str]:
+    yield "One."
+    raise Stop
 
+
+async def cancelled() -> AsyncIterator[str]:
+    """Wait for what others have cancelled."""
+    yield "One."
+    awaited = asyncio.get_running_loop().create_future()
+    awaited.cancel()
+    await awaited
+
+
+@pytest.mark.parametrize(
+    ("source", "end", "backend"),
+    [
+        (stopped, Stop, "asyncio"),
+        (stopped, Stop, "trio"),
+        (cancelled, asyncio.CancelledError, "asyncio"),
+    ],
+)
+def test_what_ends_a_source_is_told_behind_the_results_to_tasks_too(
+    source: Callable[[], AsyncIterator[str]], end: type[BaseException], backend: str
+) -> None:
     async def main(url: str) -> None:
         async with (
             AsyncSpeechClient(KEY, base_url=url) as client,
             client.synthesize_many(source(), voice="af_heart") as batch,
         ):
             assert (await anext(batch)).error is None
-            with pytest.raises(Stop):
+            with pytest.raises(end):
                 await anext(batch)
 
     with FaultServer(GOOD) as server:
         anyio.run(main, server.url, backend=backend)
-
-
-def test_a_source_may_wait_for_what_others_have_cancelled() -> None:
-    async def source() -> AsyncIterator[str]:
-        yield "One."
-        awaited = asyncio.get_running_loop().create_future()
-        awaited.cancel()
-        await awaited
-
-    async def main(url: str) -> None:
-        async with (
-            AsyncSpeechClient(KEY, base_url=url) as client,
-            client.synthesize_many(source(), voice="af_heart") as batch,
-        ):
-            assert (await anext(batch)).error is None
-            with pytest.raises(asyncio.CancelledError):
-                await anext(batch)
-
-    with FaultServer(GOOD) as server:
-        asyncio.run(main(server.url))
 
 
 def refuse_to_begin(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
