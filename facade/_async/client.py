@@ -378,7 +378,7 @@ class AsyncSpeechClient:
             in_order=in_order,
             submit=submit,
         )
-        self._begun.add(ref(batch, self._begun.discard))
+        self._ends_with(batch)
         return batch
 
     @takes(NarrationOptions)
@@ -455,7 +455,7 @@ class AsyncSpeechClient:
                 partial(self._narrate, take),
                 in_order=False,
             )
-            self._begun.add(ref(batch, self._begun.discard))
+            self._ends_with(batch)
             return batch
 
         return AsyncNarration(plan, begin, pauses=pauses, max_usd=checked_budget(max_usd))
@@ -492,7 +492,7 @@ class AsyncSpeechClient:
         session = AsyncRealtimeSession(
             self._config, settings, self._with_exchange, self._check_voice
         )
-        self._begun.add(ref(session, self._begun.discard))
+        self._ends_with(session)
         return session
 
     async def list_voices(self, model: str | None = None) -> list[Voice]:
@@ -703,6 +703,10 @@ class AsyncSpeechClient:
     ) -> "Pace | SharedPace":
         """Return what says when calls may begin; a worker shares it with others."""
         return Pace(at_once=at_once, per_minute=per_minute)
+
+    def _ends_with(self, begun: AsyncRealtimeSession | AsyncSpeechBatch) -> None:
+        """Remember what this client's end is to end, as long as somebody has it."""
+        self._begun.add(ref(begun, self._begun.discard))
 
     def _check_open(self) -> None:
         if self._is_closed:

@@ -100,9 +100,7 @@ def request_of(
     # First: what voice it needs, and who has some, cannot be said of what is no model.
     model = check_model(given.get("model", DEFAULT_MODEL))
     if row.path is not None and "response_format" not in row.options:
-        # What else a model may be said to be, the request tells.
-        named = format_for(row.path, str(model))
-        given["response_format"] = named or given.get("response_format")
+        given["response_format"] = format_for(row.path, model) or given.get("response_format")
     speaker: str | VoiceMix | None = row.voice
     if speaker is None and model == options.get("model", DEFAULT_MODEL):
         speaker = voice

@@ -301,21 +301,23 @@ _PHRASES = {status.phrase.casefold() for status in HTTPStatus if status >= 400}
 _GLANCE = 512
 
 
+# Without a mark, by which of the first bytes of a text that begins in ASCII are not 0.
+_BY_ZEROS: dict[tuple[bool, ...], str] = {
+    (True, False, True, False): "utf-16-le",
+    (False, True, False, True): "utf-16-be",
+    (True, False, False, False): "utf-32-le",
+    (False, False, False, True): "utf-32-be",
+}
+
+
 def _text_of(body: bytes) -> str:
     """Read a body as text, in whichever encoding of Unicode its beginning shows."""
-    encoding = "utf-8"
     if body.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         encoding = "utf-32"
     elif body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encoding = "utf-16"
-    elif [bool(byte) for byte in body[:4]] == [True, False, True, False]:
-        encoding = "utf-16-le"
-    elif [bool(byte) for byte in body[:4]] == [False, True, False, True]:
-        encoding = "utf-16-be"
-    elif [bool(byte) for byte in body[:4]] == [True, False, False, False]:
-        encoding = "utf-32-le"
-    elif [bool(byte) for byte in body[:4]] == [False, False, False, True]:
-        encoding = "utf-32-be"
+    else:
+        encoding = _BY_ZEROS.get(tuple(map(bool, body[:4])), "utf-8")
     return body[:BODY_LIMIT].decode(encoding, errors="replace").lstrip("\ufeff")
 
 

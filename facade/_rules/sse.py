@@ -2,9 +2,8 @@
 
 Three things differ from a browser, which may lose events: one that the stream's end cuts off is
 still given (by `SSEDecoder.finish`), one that has a type and no data is given, and one without end
-is refused. Two mistakes of servers are read as
-they are meant: a byte-order mark before any line, and, in a stream that has begun, a line of bare
-JSON, as a server writes it that fails half-way.
+is refused. Two mistakes of servers are read as they are meant: a byte-order mark before any line,
+and, in a stream that has begun, a line of bare JSON, as a server writes it that fails half-way.
 """
 
 import re

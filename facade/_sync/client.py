@@ -379,7 +379,7 @@ class SpeechClient:
             in_order=in_order,
             submit=submit,
         )
-        self._begun.add(ref(batch, self._begun.discard))
+        self._ends_with(batch)
         return batch
 
     @takes(NarrationOptions)
@@ -454,7 +454,7 @@ class SpeechClient:
                 partial(self._narrate, take),
                 in_order=False,
             )
-            self._begun.add(ref(batch, self._begun.discard))
+            self._ends_with(batch)
             return batch
 
         return Narration(plan, begin, pauses=pauses, max_usd=checked_budget(max_usd))
@@ -489,7 +489,7 @@ class SpeechClient:
             options, voice=voice, validate_voices=self._config.validate_voices
         )
         session = RealtimeSession(self._config, settings, self._with_exchange, self._check_voice)
-        self._begun.add(ref(session, self._begun.discard))
+        self._ends_with(session)
         return session
 
     def list_voices(self, model: str | None = None) -> list[Voice]:
@@ -700,6 +700,10 @@ class SpeechClient:
     ) -> "Pace | SharedPace":
         """Return what says when calls may begin; a worker shares it with others."""
         return Pace(at_once=at_once, per_minute=per_minute)
+
+    def _ends_with(self, begun: RealtimeSession | SpeechBatch) -> None:
+        """Remember what this client's end is to end, as long as somebody has it."""
+        self._begun.add(ref(begun, self._begun.discard))
 
     def _check_open(self) -> None:
         if self._is_closed:
