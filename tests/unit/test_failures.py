@@ -739,6 +739,7 @@ def test_a_file_of_another_kind_than_was_asked_for_is_audio(body: bytes) -> None
         pytest.param(b"\xd5" * 100_000, id="A-law silence"),
         pytest.param(b"\x55" * 100_000, id="A-law silence of the other sign"),
         pytest.param(b"UTWVQPSRQVWTU" * 500, id="quiet A-law"),
+        pytest.param(b"UTWVQPSRQVWT\xd5" * 500, id="quiet A-law of both signs"),
         pytest.param(bytes([*range(97, 123), *range(122, 96, -1)]), id="µ-law of one sign"),
         pytest.param(b"[" * 100_000, id="a constant"),
         pytest.param(b"fLaC and more", id="like a file"),
